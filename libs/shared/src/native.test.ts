@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type ColumnType, HIT_COLUMNS, type HitRow, NO_UUID, SESSION_BLOCK_COLUMNS } from './columns.ts'
+import { BlockWriter, readBlocks, readRows } from './native.ts'
+
+const hash64 = fc.stringMatching(/^[0-9a-f]{16}$/)
+const wellFormed = fc.string({ unit: 'grapheme', maxLength: 300 })
+const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((k) => k !== '__proto__')
+const float32 = fc.float({ noNaN: true, noDefaultInfinity: true })
+
+function arbitrary(name: string, type: ColumnType): fc.Arbitrary<unknown> {
+  if (name === 'visitor_id' || name === 'session_id') return hash64
+  if (type.startsWith('Enum8')) return fc.constantFrom(...[...type.matchAll(/'(\w+)'/g)].map((m) => m[1]))
+  switch (type) {
+    case 'Bool':
+      return fc.boolean()
+    case 'UInt8':
+      return fc.integer({ min: 0, max: 255 })
+    case 'Int8':
+      return fc.integer({ min: -128, max: 127 })
+    case 'UInt16':
+    case 'Date':
+      return fc.integer({ min: 0, max: 65535 })
+    case 'UInt32':
+      return fc.integer({ min: 0, max: 0xffffffff })
+    case 'UInt64':
+      return fc.maxSafeNat()
+    case 'Float32':
+      return float32
+    case 'UUID':
+      return fc.uuid()
+    case 'Decimal(18, 4)':
+      return fc.integer({ min: -1e12, max: 1e12 }).map((n) => n / 10_000)
+    case "DateTime64(3, 'UTC')":
+      return fc.integer({ min: -2_000_000_000_000, max: 9_000_000_000_000 })
+    case 'Map(LowCardinality(String), String)':
+      return fc.dictionary(key, wellFormed, { noNullPrototype: true })
+    case 'Map(LowCardinality(String), Float64)':
+      return fc.dictionary(key, fc.double({ noNaN: true }), { noNullPrototype: true })
+    default:
+      return wellFormed
+  }
+}
+const rowsOf = (columns: Record<string, ColumnType>) =>
+  fc.array(fc.record(Object.fromEntries(Object.entries(columns).map(([n, t]) => [n, arbitrary(n, t)]))), {
+    maxLength: 8,
+  })
+
+describe('BlockWriter and readRows', () => {
+  for (const [what, columns] of [
+    ['hits', HIT_COLUMNS],
+    ['sessions', SESSION_BLOCK_COLUMNS],
+  ] as const) {
+    test(`it reads back every row of ${what}`, () => {
+      const writer = new BlockWriter<object>(columns)
+      fc.assert(
+        fc.property(rowsOf(columns), (rows) => {
+          for (const row of rows) writer.append(row)
+          expect(readRows(writer.finish())).toEqual(rows)
+        }),
+        { numRuns: 60 },
+      )
+    })
+  }
+
+  test('it reads several blocks in a row and only the columns asked for', () => {
+    const writer = new BlockWriter<{ a: string; b: number }>({ a: 'LowCardinality(String)', b: 'UInt32' })
+    writer.append({ a: 'x', b: 1 })
+    const first = Buffer.from(writer.finish())
+    writer.append({ a: 'y', b: 2 })
+    const blocks = readBlocks(Buffer.concat([first, writer.finish()]), new Set(['b']))
+    expect(blocks.map((block) => block.columns)).toEqual([new Map([['b', [1]]]), new Map([['b', [2]]])])
+  })
+
+  test.each([0, 127, 128, 255, 256, 257, 65535, 65536, 65537])('it keeps %i distinct texts apart', (count) => {
+    const writer = new BlockWriter<{ a: string }>({ a: 'LowCardinality(String)' })
+    const rows = Array.from({ length: count }, (_, i) => ({ a: `value ${i}` }))
+    for (const row of rows) writer.append(row)
+    expect(readRows(writer.finish())).toEqual(rows)
+  })
+
+  test.each([
+    '',
+    'a'.repeat(31),
+    'a'.repeat(127),
+    'ä'.repeat(64),
+    'ä'.repeat(127),
+    '🦀'.repeat(40),
+    'a'.repeat(5000),
+    'ä'.repeat(9000),
+  ])('it keeps a text of any length (%#)', (text) => {
+    const writer = new BlockWriter<{ a: string; b: string }>({ a: 'String', b: 'String' })
+    for (let i = 0; i < 3; i++) writer.append({ a: text, b: `${i}` })
+    expect(readRows(writer.finish())).toEqual([0, 1, 2].map((i) => ({ a: text, b: `${i}` })))
+  })
+
+  test('it writes a lone surrogate as the replacement character', () => {
+    const writer = new BlockWriter<{ a: string }>({ a: 'String' })
+    writer.append({ a: 'x\ud800y' })
+    expect(readRows(writer.finish())).toEqual([{ a: 'x\ufffdy' }])
+  })
+
+  test.each([
+    [0.1, 0.1],
+    [19.99, 19.99],
+    [1.00005, 1.0001],
+    [-1.5, -1.5],
+    [12345678901234.5, 12345678901234.5],
+  ])('it keeps four decimals of %d', (given, kept) => {
+    const writer = new BlockWriter<{ a: number }>({ a: 'Decimal(18, 4)' })
+    writer.append({ a: given })
+    expect(readRows(writer.finish())).toEqual([{ a: kept }])
+  })
+
+  test('it refuses an unknown enum value and a damaged block', () => {
+    const writer = new BlockWriter<Pick<HitRow, 'verdict' | 'page_id'>>({
+      verdict: HIT_COLUMNS.verdict,
+      page_id: 'UUID',
+    })
+    expect(() => writer.append({ verdict: 'nothing' as never, page_id: NO_UUID })).toThrow(RangeError)
+    expect(() => readBlocks(Buffer.from([1, 1, 1, 97, 5, 66, 111, 111, 108, 115]))).toThrow()
+  })
+})

@@ -1,0 +1,3 @@
+import '../../shared/src/other.ts'
+import 'chdb'
+export const log = 1

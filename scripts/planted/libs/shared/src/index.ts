@@ -1,0 +1,2 @@
+export const planted = 'libs/shared imports a service'
+export * from '../../../services/collector/src/index.ts'

@@ -1,0 +1,4 @@
+import 'kafkajs'
+import '@clickhouse/client'
+import '../../enricher/src/index.ts'
+export const collector = 1

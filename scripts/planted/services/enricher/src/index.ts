@@ -1,0 +1,1 @@
+export const enricher = 1

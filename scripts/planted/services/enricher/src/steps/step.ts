@@ -1,0 +1,2 @@
+import '../../../../libs/log/src/index.ts'
+export const step = 1

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config'
+
+/** Packages are tested from their sources: the condition that each package.json names `source`. */
+const fromSource = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditions: ['source', 'node'] } } }
+
+const ring = (name: string, include: string[], exclude: string[] = []) => ({
+  ...fromSource,
+  test: {
+    name,
+    include,
+    exclude: ['**/node_modules/**', '**/dist/**', ...exclude],
+    pool: 'forks' as const,
+    server: { deps: { inline: [/@millrace\//] } },
+    testTimeout: name === 'unit' ? 20_000 : 120_000,
+    hookTimeout: 120_000,
+  },
+})
+
+export default defineConfig({
+  test: {
+    projects: [
+      ring('unit', ['{libs,services,bench,scripts}/**/*.test.ts'], ['**/*.contract.test.ts']),
+      ring('contract', ['{libs,services}/**/*.contract.test.ts']),
+      ring('e2e', ['test/e2e/**/*.e2e.test.ts']),
+    ],
+    coverage: { provider: 'v8', include: ['{libs,services}/*/src/**/*.ts'] },
+  },
+})
