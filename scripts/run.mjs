@@ -52,13 +52,16 @@ function runScript(folder, kind, known) {
 
 function requireNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)
-  if (major < 20 || (major === 20 && minor < 19)) fail(`Millrace needs Node.js 20.19 or newer; this is ${process.versions.node}`)
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Millrace needs Node.js 20.19 or newer; this is ${process.versions.node}`)
 }
 
 /** node_modules belongs to the lock file as it is now, or it is installed anew. */
 function installIfNeeded() {
   const stamp = join(root, 'node_modules/.millrace-lock')
-  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const hash = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return
   say('installing the packages of package-lock.json (about 600 MB, once)')
   run('npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error')
@@ -74,7 +77,12 @@ function buildIfNeeded() {
   }
   hashSources(hash, join(root, 'tsconfig.base.json'))
   const state = hash.digest('hex')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state && existsSync(join(root, 'services/standalone/dist/cli.js'))) return
+  if (
+    existsSync(stamp) &&
+    readFileSync(stamp, 'utf8') === state &&
+    existsSync(join(root, 'services/standalone/dist/cli.js'))
+  )
+    return
   say('building')
   run('npx', 'tsc', '-b', 'services/standalone')
   mkdirSync(dirname(stamp), { recursive: true })

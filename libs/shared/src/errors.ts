@@ -16,6 +16,9 @@ export const ERROR_CODES = {
   query_invalid: [400, 'The query is not valid'],
   timezone_unknown: [400, 'The time zone is not known'],
   period_invalid: [400, 'The period is not valid'],
+  request_invalid: [400, 'The request is not valid HTTP'],
+  request_timeout: [408, 'The request took too long to arrive'],
+  headers_too_large: [431, 'The request headers are too large'],
   encoding_unsupported: [415, 'The Content-Encoding is not supported'],
   media_type_unsupported: [415, 'The Content-Type is not supported'],
   body_too_large: [413, 'The body is too large'],
@@ -28,6 +31,7 @@ export const ERROR_CODES = {
   overloaded: [503, 'The service has more work in flight than it may hold'],
   log_unavailable: [503, 'The log cannot take hits now'],
   store_unavailable: [503, 'The store cannot answer now'],
+  not_ready: [503, 'A part of the service is not ready'],
   shutting_down: [503, 'The service is shutting down'],
   internal: [500, 'Something went wrong in Millrace'],
 } as const satisfies Record<string, readonly [status: number, title: string]>

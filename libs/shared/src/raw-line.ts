@@ -25,7 +25,7 @@ export interface RawLine {
 }
 
 /** A hit as the collector forwards it: validated, with a hit_id, without what the line already says. */
-export type StampedHit = Omit<WireHit, 'site' | 'ip' | 'user_agent' | 'user' | 'headers' | 'hit_id'> & {
+export type StampedHit = Omit<WireHit, 'site' | 'sent_at' | 'ip' | 'user_agent' | 'user' | 'headers' | 'hit_id'> & {
   hit_id: string
 }
 

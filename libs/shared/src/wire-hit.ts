@@ -2,6 +2,8 @@ import { type Static, Type } from '@sinclair/typebox'
 
 export const SITE_PATTERN = '^[a-z0-9][a-z0-9._-]{0,63}$'
 export const UUID_PATTERN = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+/** Keys of tags and props. As a pattern, because TypeBox checks no lengths of keys, and its own pattern lets keys with a line feed pass. */
+const key = Type.String({ pattern: '^[\\s\\S]{1,64}$' })
 
 const text = (maxLength: number, description: string) => Type.Optional(Type.String({ maxLength, description }))
 const count = (maximum: number, description: string) =>
@@ -20,11 +22,13 @@ const common = {
     }),
   ),
   created_at: clock("When the hit happened, by the sender's clock"),
+  sent_at: clock("When it was sent, by the sender's clock; in the envelope for all of its hits"),
   title: text(1024, 'Title of the page'),
   route: text(1024, 'Route pattern of the page, such as `/users/:id`'),
   referrer: text(4096, 'Absolute URL of the page before'),
   tags: Type.Optional(
-    Type.Record(Type.String({ minLength: 1, maxLength: 64 }), Type.String({ maxLength: 512 }), {
+    Type.Record(key, Type.String({ maxLength: 512 }), {
+      additionalProperties: false,
       maxProperties: 20,
       description: 'Tags of the page',
     }),
@@ -37,7 +41,8 @@ const common = {
   ip: text(64, "Visitor's address; secret key only"),
   user_agent: text(2048, "Visitor's user agent; secret key only"),
   headers: Type.Optional(
-    Type.Record(Type.String(), Type.String({ maxLength: 2048 }), {
+    Type.Record(key, Type.String({ maxLength: 2048 }), {
+      additionalProperties: false,
       maxProperties: 40,
       description: "Visitor's request headers; secret key only",
     }),
@@ -76,14 +81,11 @@ export const EventHit = Type.Object(
     duration_ms: count(4_294_967_295, 'How long the event took'),
     interactive: Type.Optional(Type.Boolean({ description: 'false: the event never ends a bounce' })),
     props: Type.Optional(
-      Type.Record(
-        Type.String({ minLength: 1, maxLength: 64 }),
-        Type.Union([Type.String({ maxLength: 2048 }), Type.Number(), Type.Boolean()]),
-        {
-          maxProperties: 30,
-          description: 'Properties: text, numbers, flags',
-        },
-      ),
+      Type.Record(key, Type.Union([Type.String({ maxLength: 2048 }), Type.Number(), Type.Boolean()]), {
+        additionalProperties: false,
+        maxProperties: 30,
+        description: 'Properties: text, numbers, flags',
+      }),
     ),
   },
   { additionalProperties: false, $id: 'EventHit' },

@@ -1,0 +1,3 @@
+export * from './browsers.ts'
+export * from './random.ts'
+export * from './visitors.ts'

@@ -1,0 +1,40 @@
+/** The thread that enriches and inserts: beside the HTTP thread, so that neither waits for the other. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { startAggregator } from '@millrace/aggregator'
+import { startEnricher } from '@millrace/enricher'
+import { attachEmbeddedLog } from '@millrace/log'
+import { createLogger, createRegistry } from '@millrace/server'
+import { openStore } from '@millrace/store'
+import type { PipelineInput, PipelineReply, PipelineRequest } from './threads.ts'
+
+const { settings, logPort, build } = workerData as PipelineInput
+const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'pipeline')
+const registry = createRegistry()
+
+const log = attachEmbeddedLog({ port: logPort })
+const store = await openStore({
+  url: settings.MILLRACE_CLICKHOUSE_URL,
+  dataDir: settings.MILLRACE_DATA_DIR,
+  role: 'write',
+})
+const enricher = await startEnricher({ log, settings, logger, registry, build })
+const aggregator = await startAggregator({ log, store, settings, logger, registry })
+
+async function answer(ask: PipelineRequest['ask']): Promise<number | string | null> {
+  if (ask === 'complete_until') return aggregator.completeUntil()
+  if (ask === 'metrics') return registry.metrics()
+  await enricher.close()
+  await aggregator.close()
+  await store.close()
+  await log.close()
+  return null
+}
+
+const reply = (message: PipelineReply): void => parentPort!.postMessage(message)
+parentPort!.on('message', ({ id, ask }: PipelineRequest) => {
+  answer(ask).then(
+    (value) => reply({ id, answer: value }),
+    (error: unknown) => reply({ id, error: String(error) }),
+  )
+})
+reply({ ready: true })

@@ -1,0 +1,17 @@
+import type { SettingsOf } from '@millrace/shared'
+import type { MessagePort } from 'node:worker_threads'
+import type { STANDALONE_SETTINGS } from './settings.ts'
+
+/** What the pipeline thread is started with. */
+export interface PipelineInput {
+  readonly settings: SettingsOf<typeof STANDALONE_SETTINGS>
+  readonly logPort: MessagePort
+  readonly build: string
+}
+
+/** Questions of the main thread to the pipeline thread, and their answers. One message each, by id. */
+export type PipelineRequest = { id: number; ask: 'complete_until' | 'metrics' | 'close' }
+export type PipelineReply =
+  | { ready: true }
+  | { id: number; answer: number | string | null }
+  | { id: number; error: string }
