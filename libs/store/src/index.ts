@@ -1,1 +1,12 @@
-export {}
+export { migrate, SchemaMismatch } from './migrate.ts'
+export { openStore, type StoreOptions } from './open-store.ts'
+export {
+  type BlockInsert,
+  type QueryOptions,
+  type Slice,
+  type Store,
+  StoreRefused,
+  StoreUnavailable,
+  type Target,
+  VIOLATED_CONSTRAINT,
+} from './store.ts'

@@ -1,0 +1,35 @@
+import { identifier } from './sql-text.ts'
+import type { Slice, Target } from './store.ts'
+
+/** A column as the store describes it. */
+export interface Column {
+  readonly name: string
+  readonly type: string
+}
+
+/** `a, b`. */
+export const columnList = (names: readonly string[]): string => names.map(identifier).join(', ')
+
+/** `a String, b UInt8`: what blocks may hold. */
+export const structureOf = (columns: readonly Column[]): string =>
+  columns.map(({ name, type }) => `${identifier(name)} ${type}`).join(', ')
+
+/**
+ * The view's SELECT, reading the rows of `slices` from `from` instead of the view's table.
+ * @throws Error when the SELECT does not read its table exactly once: then it is no plain view of it
+ */
+export function selectOver(target: Target, from: string, slices: readonly Slice[]): string {
+  const source = new RegExp(`\\bFROM millrace\\.${target.source}\\b`, 'g')
+  const found = target.select.match(source)?.length ?? 0
+  if (found !== 1)
+    throw new Error(`the view of ${target.name} names millrace.${target.source} ${found} times, expected once`)
+  const wanted = slices.map(({ kp, month }) => `(${whole(kp)}, ${whole(month)})`).join(', ')
+  // ignore(*) is 0 and reads every column: a SELECT that needs fewer would take the others for unknown ones, and fail.
+  const rows = `(SELECT * FROM ${from} WHERE (kp, toYYYYMM(day)) IN (${wanted}) AND NOT ignore(*)) AS ${target.source}`
+  return target.select.replace(source, () => `FROM ${rows}`)
+}
+
+function whole(value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError('kp and month are whole numbers')
+  return value
+}
