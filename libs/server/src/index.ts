@@ -1,1 +1,10 @@
-export {}
+export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+export type { Logger } from 'pino'
+export { Registry } from 'prom-client'
+export { PROBLEM_TYPE, problemOf, sendProblem } from './answer-problems.ts'
+export { createLogger } from './create-logger.ts'
+export { createServer, type Server, type ServerOptions } from './create-server.ts'
+export type { Readiness } from './readiness.ts'
+export { requireKey } from './require-key.ts'
+export { type LogLevel, SERVER_SETTINGS, type ServerSettings } from './settings.ts'
+export { onShutdown, type Shutdown, type ShutdownOptions } from './shut-down.ts'

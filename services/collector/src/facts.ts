@@ -1,0 +1,117 @@
+import type { Logger, Readiness, Registry } from '@millrace/server'
+import type { ErrorCode } from '@millrace/shared'
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { RefusedHit } from './validate-hits.ts'
+
+/** What the collector tells about itself. Only this file knows the logger and the metrics. */
+export interface Facts {
+  /** A request to POST /v1/hits was answered. */
+  answered(status: number): void
+  hitsAccepted(count: number): void
+  hitsRefused(refused: readonly RefusedHit[]): void
+  /** Unknown fields of beacons that were left out. */
+  fieldsIgnored(count: number): void
+  appended(hits: number, durationMs: number): void
+  appendFailed(error: unknown, retried: boolean): void
+  /** Whether the log took the last batch in time. */
+  logAnswers(answers: boolean): void
+  inFlightBytes(bytes: number): void
+}
+
+/** Counts into plain numbers, which the registry reads when it is asked: a labelled counter costs more than a hit may. */
+class Tally {
+  readonly #counts = new Map<string, number>()
+
+  constructor(registry: Registry, name: string, help: string, label: string) {
+    const counts = this.#counts
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const [value, count] of counts) this.inc({ [label]: value }, count)
+      },
+    })
+  }
+
+  add(value: string, count = 1): void {
+    this.#counts.set(value, (this.#counts.get(value) ?? 0) + count)
+  }
+}
+
+const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
+
+/** The collector's metrics (`millrace_collector_*`), log lines, and the readiness part `log`. */
+export function createFacts(registry: Registry, logger: Logger, readiness: Readiness): Facts {
+  const requests = new Tally(registry, 'millrace_collector_requests_total', 'Answered requests to /v1/hits', 'class')
+  const refused = new Tally(
+    registry,
+    'millrace_collector_hits_refused_total',
+    'Hits not accepted, by error code',
+    'code',
+  )
+  const registers = [registry]
+  const accepted = counter('millrace_collector_hits_accepted_total', 'Hits answered with 202')
+  const ignored = counter('millrace_collector_fields_ignored_total', 'Unknown fields left out of beacons')
+  const failures = counter(
+    'millrace_collector_append_failures_total',
+    'Appends to the log that failed, repetitions too',
+  )
+  const latency = new Histogram({
+    name: 'millrace_collector_append_seconds',
+    help: 'Time until the log had a batch',
+    buckets: LATENCY_BUCKETS_S,
+    registers,
+  })
+  const batchHits = new Histogram({
+    name: 'millrace_collector_append_hits',
+    help: 'Hits in an append',
+    buckets: BATCH_BUCKETS,
+    registers,
+  })
+  let inFlight = 0
+  new Gauge({
+    name: 'millrace_collector_in_flight_bytes',
+    help: 'Lines that wait for the log',
+    registers,
+    collect() {
+      this.set(inFlight)
+    },
+  })
+  let logAnswers = true
+
+  function counter(name: string, help: string): Counter {
+    return new Counter({ name, help, registers: [registry] })
+  }
+  return {
+    answered: (status) => requests.add(CLASSES[Math.trunc(status / 100)] ?? 'other'),
+    hitsAccepted: (count) => accepted.inc(count),
+    hitsRefused: (list) => {
+      for (const { code } of list) refused.add(code satisfies ErrorCode)
+    },
+    fieldsIgnored: (count) => ignored.inc(count),
+    appended: (hits, durationMs) => {
+      latency.observe(durationMs / 1000)
+      batchHits.observe(hits)
+    },
+    appendFailed: (error, retried) => {
+      failures.inc()
+      logger.warn({ err: error, retried }, 'append failed')
+    },
+    logAnswers: (answers) => {
+      if (answers === logAnswers) return
+      logAnswers = answers
+      readiness.set('log', answers ? null : 'does not take hits')
+      if (answers) logger.info('the log takes hits again')
+      else logger.error('the log does not take hits')
+    },
+    inFlightBytes: (bytes) => {
+      inFlight = bytes
+    },
+  }
+}
+
+const CLASSES = ['other', '1xx', '2xx', '3xx', '4xx', '5xx']
