@@ -1,0 +1,24 @@
+import type { LocalDays } from '@millrace/shared'
+import type { Bucket } from './buckets.ts'
+import type { Dimension } from './dimensions.ts'
+import type { Filter } from './filter.ts'
+import type { MetricName } from './metrics.ts'
+import type { Range } from './period.ts'
+
+/** What the SQL of one source is made from: a query whose period is known, without how its rows are shown. */
+export interface Question {
+  readonly site: string
+  readonly metrics: readonly MetricName[]
+  readonly dimensions: readonly Dimension[]
+  readonly range: Range
+  readonly zone: LocalDays
+  /** The period is whole days of the site's own zone: the column `day` tells all of it. */
+  readonly byDay: boolean
+  /** Buckets of the dimension that cuts time, if there is one. */
+  readonly buckets: readonly Bucket[]
+  readonly filter: Filter | null
+  readonly includeBots: boolean
+}
+
+/** Alias of a dimension in every SELECT. Columns keep their names to themselves: an alias would hide them. */
+export const alias = (index: number): string => `d${index}`

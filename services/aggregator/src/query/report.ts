@@ -1,0 +1,245 @@
+import type { FieldError, LocalDays } from '@millrace/shared'
+import { MillraceError } from '@millrace/shared'
+import { type Store, StoreRefused } from '@millrace/store'
+import { growth, pairBuckets, previousOf } from './compare.ts'
+import { conditionsOf, showFilter } from './filter.ts'
+import type { MetricName } from './metrics.ts'
+import { checkRowCount, type Order, type ReportQuery, refusal } from './parse-query.ts'
+import { type Range, resolvePeriod } from './period.ts'
+import { fullOrder, type Keys, type Plan, planQuery, unitOf } from './planner.ts'
+import {
+  emptyValues,
+  fillRows,
+  type Key,
+  type Row,
+  readRows,
+  type StoredRow,
+  showKeys,
+  sortRows,
+  type Values,
+  valuesOf,
+} from './rows.ts'
+import { mayUseSketch, SKETCH_ERROR, SKETCH_EXACT_UP_TO, type Source, type SourceContext } from './source.ts'
+import type { Statement } from './statement.ts'
+import { findZone, startOfDay } from './zones.ts'
+
+/** A row as answered: dimensions, metrics, and with a comparison `previous` and `growth`. */
+export type ReportRow = Record<string, Key | Values | null>
+
+/** The answer to a query. */
+export interface Report {
+  readonly query: Record<string, unknown>
+  readonly source: Source
+  /** Average relative error of `visitors`: 0 = exact. Only if visitors were asked. */
+  readonly visitors_error?: number
+  readonly rows: readonly ReportRow[]
+  readonly totals: ReportRow
+  /** Rows that there are without limit and offset. */
+  readonly row_count: number
+}
+
+export interface ReportTools {
+  readonly store: Store
+  /** Zone of sites that do not say: that of the column `day`. */
+  readonly siteZone: string
+  readonly nowMs: number
+}
+
+/**
+ * Answers a query.
+ * @throws MillraceError query_invalid for what only the store can judge (a pattern, the length of `all`); errors of the store as they are
+ */
+export async function makeReport(query: ReportQuery, tools: ReportTools): Promise<Report> {
+  await checkPatterns(query, tools.store)
+  const { range, context } = await survey(query, tools)
+  const plan = planQuery(query, range, context)
+  const [page, totals] = await Promise.all([readPage(query, plan, tools), readTotals(query, plan, tools.store)])
+  const compared = await compare(query, range, plan, page.rows, context, tools)
+  const rows = page.rows.map((row, i) => ({
+    ...showKeys(row, query, plan.buckets),
+    ...row.values,
+    ...(compared && sideBySide(row.values, compared.rows[i]!)),
+  }))
+  const allTotals = { ...totals, ...(compared && sideBySide(totals, compared.totals)) }
+  const approximate = isApproximate(plan, [...page.rows.map(({ values }) => values), totals]) || compared?.approximate
+  return {
+    query: showQuery(query, range, compared?.range),
+    source: plan.source,
+    ...(query.metrics.includes('visitors') && { visitors_error: approximate ? SKETCH_ERROR : 0 }),
+    rows: plan.rows ? rows : [allTotals],
+    totals: allTotals,
+    row_count: page.count,
+  }
+}
+
+/** The engine's regular expressions are RE2, so only the engine can tell a wrong one. */
+async function checkPatterns({ filter }: ReportQuery, store: Store): Promise<void> {
+  const errors: FieldError[] = []
+  for (const { operator, values, pointer } of conditionsOf(filter)) {
+    if (!operator.startsWith('matches')) continue
+    for (const [i, pattern] of values.entries()) {
+      try {
+        await store.query("SELECT match(materialize(''), {pattern:String})", { params: { pattern } })
+      } catch (error) {
+        if (!(error instanceof StoreRefused && error.type === 'CANNOT_COMPILE_REGEXP')) throw error
+        errors.push({ code: 'field_invalid', pointer: `${pointer}/${i}`, detail: 'is not a regular expression (RE2)' })
+      }
+    }
+  }
+  if (errors.length > 0) throw refusal(errors)
+}
+
+/** What must be known of the data before a plan can be made: since when there is any, and how much of it. */
+async function survey(
+  query: ReportQuery,
+  { store, siteZone, nowMs }: ReportTools,
+): Promise<{ range: Range; context: SourceContext }> {
+  const range = query.range ?? (await wholeHistory(query, { store, siteZone, nowMs }))
+  const hitsInPeriod = mayUseSketch(query, range, siteZone) ? await countHits(query.site, range, store) : 0
+  return { range, context: { siteZone, hitsInPeriod } }
+}
+
+async function wholeHistory(query: ReportQuery, { store, siteZone, nowMs }: ReportTools): Promise<Range> {
+  const sql =
+    'SELECT toUInt32(min(day)) AS first, toUInt32(count()) AS days FROM millrace.daily_hits WHERE site = {site:String}'
+  const [found] = await store.query<{ first: number; days: number }>(sql, { params: { site: query.site } })
+  const first = found && found.days > 0 ? startOfDay(siteCalendar(siteZone), found.first) : nowMs
+  const range = resolvePeriod('all', query.zone, nowMs, query.zone.dayOf(first))
+  const errors: FieldError[] = []
+  checkRowCount(query.dimensions, range, errors)
+  if (errors.length > 0) throw refusal(errors)
+  return range
+}
+
+function siteCalendar(siteZone: string): LocalDays {
+  const zone = findZone(siteZone)
+  if (!zone) throw new MillraceError('internal', `${siteZone} is not a time zone`)
+  return zone
+}
+
+async function countHits(site: string, { days }: Range, store: Store): Promise<number> {
+  const sql = `SELECT toFloat64(sum(page_views) + sum(events)) AS hits
+FROM millrace.daily_hits
+WHERE site = {site:String}
+  AND day BETWEEN toDate({first:UInt32}) AND toDate({last:UInt32})`
+  const [found] = await store.query<{ hits: number }>(sql, { params: { site, first: days!.first, last: days!.last } })
+  return found?.hits ?? 0
+}
+
+async function readPage(
+  query: ReportQuery,
+  plan: Plan,
+  { store, nowMs }: ReportTools,
+): Promise<{ rows: Row[]; count: number }> {
+  if (!plan.rows) return { rows: [], count: 1 }
+  const stored = await run<StoredRow>(plan.rows, store)
+  const rows = readRows(stored, query, plan)
+  if (plan.fill) {
+    const all = sortRows(fillRows(rows, query, plan.buckets, nowMs), query)
+    return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length }
+  }
+  if (stored.length === 0 && query.offset > 0) return { rows, count: await countRows(plan.rows, store) }
+  return { rows, count: (stored[0]?.row_count as number | undefined) ?? 0 }
+}
+
+/** Beyond the last page no row is there to say how many there are: the first one does. */
+async function countRows({ sql, params }: Statement, store: Store): Promise<number> {
+  const [first] = await run<StoredRow>({ sql, params: { ...params, limit: 1, offset: 0 } }, store)
+  return (first?.row_count as number | undefined) ?? 0
+}
+
+async function readTotals(query: ReportQuery, plan: Plan, store: Store): Promise<Values> {
+  const [totals] = await run<StoredRow>(plan.totals, store)
+  return totals ? valuesOf(totals, query.metrics) : emptyValues(query.metrics)
+}
+
+const run = <T>({ sql, params }: Statement, store: Store): Promise<T[]> => store.query<T>(sql, { params })
+
+const isApproximate = (plan: Plan, values: readonly Values[]): boolean =>
+  plan.sketch && values.some(({ visitors }) => (visitors ?? 0) > SKETCH_EXACT_UP_TO)
+
+interface Compared {
+  readonly range: Range
+  /** Beside each row of the page. */
+  readonly rows: readonly Values[]
+  readonly totals: Values
+  readonly approximate: boolean
+}
+
+async function compare(
+  query: ReportQuery,
+  range: Range,
+  plan: Plan,
+  page: readonly Row[],
+  context: SourceContext,
+  { store }: ReportTools,
+): Promise<Compared | null> {
+  if (query.compare === null) return null
+  const previous = previousOf(query, range, query.compare)
+  const keys = page.length === 0 || plan.fill ? null : keysOf(query, page)
+  const before = planQuery({ ...query, orderBy: [] }, previous.range, context, keys ?? query.dimensions.map(() => null))
+  const [stored, totals] = await Promise.all([
+    before.rows && page.length > 0 ? run<StoredRow>(before.rows, store) : [],
+    readTotals(query, before, store),
+  ])
+  const found = new Map(readRows(stored, query, before).map((row) => [JSON.stringify(row.keys), row.values]))
+  const unit = unitOf(query)
+  const pairs = unit ? pairBuckets(unit, plan.buckets, before.buckets, previous) : []
+  const rows = page.map(({ keys }) => valuesBefore(query, keys, pairs, found))
+  return {
+    range: previous.range,
+    rows,
+    totals,
+    approximate: isApproximate(before, [...found.values(), totals]),
+  }
+}
+
+/** Nothing counted is 0; where the calendar has nothing to pair with it is null. */
+function valuesBefore(
+  query: ReportQuery,
+  keys: readonly Key[],
+  pairs: readonly (number | null)[],
+  found: ReadonlyMap<string, Values>,
+): Values {
+  const at = query.dimensions.findIndex(({ kind }) => kind === 'bucket')
+  const paired = at === -1 ? null : pairs[keys[at] as number]!
+  if (at !== -1 && paired === null) return Object.fromEntries(query.metrics.map((name) => [name, null]))
+  const before = keys.map((key, i) => (i === at ? paired : key))
+  return found.get(JSON.stringify(before)) ?? emptyValues(query.metrics)
+}
+
+/** Values of the page's rows, dimension by dimension; null for buckets, of which all are asked. */
+function keysOf(query: ReportQuery, page: readonly Row[]): Keys {
+  return query.dimensions.map(({ kind }, i) => (kind === 'bucket' ? null : page.map(({ keys }) => keys[i]!)))
+}
+
+function sideBySide(now: Values, before: Values): { previous: Values; growth: Values } {
+  const names = Object.keys(now) as MetricName[]
+  return {
+    previous: before,
+    growth: Object.fromEntries(names.map((name) => [name, growth(now[name]!, before[name]!)])),
+  }
+}
+
+const time = (ms: number): string => new Date(ms).toISOString()
+
+/** The query as understood: every default spelled out, the period with its absolute borders. */
+function showQuery(query: ReportQuery, range: Range, before: Range | undefined): Record<string, unknown> {
+  return {
+    site: query.site,
+    period: query.period,
+    from: time(range.fromMs),
+    to: time(range.toMs),
+    timezone: query.timezone,
+    metrics: query.metrics,
+    dimensions: query.dimensions.map(({ name }) => name),
+    ...(query.filter && { filter: showFilter(query.filter) }),
+    ...(before && { compare: { from: time(before.fromMs), to: time(before.toMs) } }),
+    order_by: shownOrder(query),
+    limit: query.limit,
+    offset: query.offset,
+    include_bots: query.includeBots,
+  }
+}
+
+const shownOrder = (query: ReportQuery): Order[] => (query.dimensions.length > 0 ? fullOrder(query) : [])

@@ -1,0 +1,117 @@
+import { dateOfDay } from '@millrace/shared'
+import type { Bucket, BucketUnit } from './buckets.ts'
+import type { Dimension } from './dimensions.ts'
+import type { Question } from './question.ts'
+import type { Binder } from './statement.ts'
+
+/** Tables of single rows. */
+export type RawTable = 'hits' | 'sessions'
+/** Tables of sums by day. */
+export type DailyTable = 'daily_hits' | 'daily_sessions' | 'daily_pages'
+
+/** Column that dates a row. Sessions are dated by their start. */
+export const TIME_COLUMN: Record<RawTable, string> = { hits: 'time', sessions: 'start' }
+
+/** Site, kind of row and bots: what every SELECT begins with. Site scoping has no way around it. */
+export function ownRows(table: RawTable | DailyTable, question: Question, { bind }: Binder): string[] {
+  return [
+    `site = ${bind('site', 'String', question.site)}`,
+    ...(table === 'hits' ? ["verdict = 'keep'", "type != 'engagement'"] : []),
+    ...(question.includeBots ? [] : ['is_bot = 0']),
+  ]
+}
+
+/**
+ * The period. A predicate on a DateTime64 does not prune (the tables are sorted by `day`), so there is one on `day`
+ * too, a day wider at each end because `day` is a date of the site's zone and not of the asked one.
+ */
+export function duringPeriod(table: RawTable | DailyTable, question: Question, binder: Binder): string[] {
+  const { range, byDay } = question
+  if (byDay) return [dayBetween('day', range.days!.first, range.days!.last, binder)]
+  const time = TIME_COLUMN[table as RawTable]
+  const from = binder.bind('from', "DateTime64(3, 'UTC')", dateTime(range.fromMs))
+  const to = binder.bind('to', "DateTime64(3, 'UTC')", dateTime(range.toMs))
+  return [...aroundPeriod(1, question, binder), `${time} >= ${from}`, `${time} < ${to}`]
+}
+
+/** The days of the period and `margin` more at each end. A session lasts at most 24 h: its hits are at most a day away. */
+export function aroundPeriod(margin: number, { range }: Question, binder: Binder): string[] {
+  const first = Math.floor(range.fromMs / DAY_MS) - margin
+  const last = Math.floor((range.toMs - 1) / DAY_MS) + margin
+  return [dayBetween(`around_${margin}`, first, last, binder)]
+}
+const DAY_MS = 86_400_000
+
+function dayBetween(name: string, first: number, last: number, { bind }: Binder): string {
+  const from = bind(`${name}_from`, 'Date', dateOfDay(Math.max(0, first)))
+  return `day BETWEEN ${from} AND ${bind(`${name}_to`, 'Date', dateOfDay(Math.max(0, last)))}`
+}
+
+/** `2026-11-14 09:00:00.000`, as ClickHouse reads a DateTime64. */
+const dateTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23).replace('T', ' ')
+
+/**
+ * SQL of a dimension's value in the rows of a table that can tell it: a text, a number, or of a bucket its start in
+ * epoch seconds (its day number, if the question is by day).
+ */
+export function dimensionSql(
+  dimension: Dimension,
+  table: RawTable | DailyTable,
+  question: Question,
+  binder: Binder,
+): string {
+  switch (dimension.kind) {
+    case 'bucket':
+      return bucketOf(dimension.unit, table, question, binder)
+    case 'cycle':
+      return cycleOf(dimension.name, table, question, binder)
+    case 'column':
+      return table === 'sessions' ? dimension.sessions! : dimension.hits!
+    case 'map':
+      return textOfKey(dimension.map, binder.add('String', dimension.key))
+  }
+}
+
+function bucketOf(unit: BucketUnit, table: RawTable | DailyTable, question: Question, { bind }: Binder): string {
+  const { byDay, buckets } = question
+  if (byDay && unit === 'day') return 'toUInt32(day)'
+  const value = byDay && !isClock(unit) ? 'toUInt32(day)' : `toUnixTimestamp(${TIME_COLUMN[table as RawTable]})`
+  // The starts come from the same calendar that fills empty buckets, so the two cannot differ.
+  return `roundDown(${value}, ${bind(
+    'starts',
+    'Array(UInt32)',
+    buckets.map((bucket) => bucketKey(bucket, unit, byDay)),
+  )})`
+}
+
+/** What a bucket is called in rows of the store: its day number where the column `day` tells it, else its start. */
+export const bucketKey = (bucket: Bucket, unit: BucketUnit, byDay: boolean): number =>
+  byDay && !isClock(unit) ? Math.max(0, bucket.day) : bucket.start
+
+const isClock = (unit: BucketUnit): boolean => unit === 'minute' || unit === 'hour'
+
+function cycleOf(
+  name: 'weekday' | 'hour_of_day',
+  table: RawTable | DailyTable,
+  question: Question,
+  { bind }: Binder,
+): string {
+  if (name === 'weekday' && question.byDay) return 'toDayOfWeek(day)'
+  const local = `toTimeZone(${TIME_COLUMN[table as RawTable]}, ${bind('zone', 'String', question.zone.zone)})`
+  return name === 'weekday' ? `toDayOfWeek(${local})` : `toHour(${local})`
+}
+
+/** The value of a key as text: numbers as their digits, '' for rows without it. */
+function textOfKey(map: 'props' | 'tags', key: string): string {
+  if (map === 'tags') return `tags[${key}]`
+  return `if(mapContains(props_number, ${key}), toString(props_number[${key}]), props_text[${key}])`
+}
+
+/** Rows that have a dimension at all; null if all do. */
+export function hasValue(dimension: Dimension, { add }: Binder): string | null {
+  if (dimension.kind === 'column' && dimension.only) return `type = '${dimension.only}'`
+  if (dimension.kind !== 'map') return null
+  const key = add('String', dimension.key)
+  if (dimension.map === 'tags') return `mapContains(tags, ${key})`
+  return `(mapContains(props_number, ${key}) OR mapContains(props_text, ${key}))`
+}

@@ -1,0 +1,31 @@
+import type { EventLog } from '@millrace/log'
+import type { Logger, Registry } from '@millrace/server'
+import type { Store } from '@millrace/store'
+import { createFacts } from './facts.ts'
+import type { AggregatorSettings } from './settings.ts'
+import { readEvidence } from './writer/evidence.ts'
+import { WRITER_LIMITS, type WriterLimits } from './writer/limits.ts'
+import { startWriter, type Writer } from './writer/write.ts'
+
+export interface AggregatorOptions {
+  readonly log: EventLog
+  /** Migrated. The writer takes it for inserts and recoveries; it does not close it. */
+  readonly store: Store
+  readonly settings: AggregatorSettings
+  readonly logger: Logger
+  readonly registry: Registry
+  /** Other limits than the product's: for tests. */
+  readonly limits?: Partial<WriterLimits>
+}
+
+/** The writer of the aggregator: hits.enriched -> ClickHouse, each hit once. Resolves when the group has taken it in. */
+export async function startAggregator(options: AggregatorOptions): Promise<Writer> {
+  const { log, store, logger, registry, limits } = options
+  return startWriter({
+    log,
+    store,
+    evidence: readEvidence(store),
+    facts: createFacts(logger, registry),
+    limits: { ...WRITER_LIMITS, waitForDeadline: store.shared, ...limits },
+  })
+}

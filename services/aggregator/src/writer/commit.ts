@@ -1,0 +1,50 @@
+import type { PartitionPosition } from '@millrace/log'
+import { HITS_ENRICHED } from '@millrace/shared'
+import { cursorAfter, type Share } from './batch.ts'
+import type { Partition } from './partitions.ts'
+import { encodeDone, encodePlan, type Plan } from './plan.ts'
+import { expectedSlices, sliceKey } from './slices.ts'
+import type { Tools } from './tools.ts'
+
+/** One commit for all: the plans, and empty plans for partitions that finished the batch before and have nothing now. */
+export async function commitPlans(tools: Tools, plans: readonly { owner: Partition; plan: Plan }[]): Promise<void> {
+  // From here on the plan may be committed, whatever the answer: nothing else is committed for these partitions.
+  for (const { owner, plan } of plans) {
+    if (plan.before.next !== owner.done.next)
+      throw new Error(
+        `partition ${owner.partition}: plan from ${plan.before.next}, but inserted up to ${owner.done.next}`,
+      )
+    owner.plan = plan
+  }
+  const finished = tools.partitions.unsettled()
+  await tools.consumer.commit([
+    ...plans.map(({ owner, plan }) => positionOf(owner, encodePlan(plan))),
+    ...finished.map((owner) => positionOf(owner, encodeDone(owner.done))),
+  ])
+  for (const owner of finished) owner.dirty = false
+}
+
+/** Commits empty plans: all of it is inserted, a restart has nothing to check. */
+export async function commitDone(tools: Tools): Promise<void> {
+  const finished = tools.partitions.unsettled()
+  if (finished.length === 0) return
+  await tools.consumer.commit(finished.map((owner) => positionOf(owner, encodeDone(owner.done))))
+  for (const owner of finished) owner.dirty = false
+}
+
+const positionOf = (owner: Partition, position: { offset: number; metadata: string }): PartitionPosition => ({
+  topic: HITS_ENRICHED.name,
+  partition: owner.partition,
+  ...position,
+})
+
+/** Notes that the shares are inserted, every slice of them. */
+export function settle(tools: Tools, shares: readonly Share<Partition>[]): void {
+  for (const share of shares) {
+    share.owner.done = cursorAfter(share)
+    share.owner.dirty = true
+    share.owner.plan = null
+  }
+  const ours = shares.filter(({ owner }) => tools.partitions.owns(owner))
+  for (const slice of expectedSlices(ours).sessions_in) tools.live.set(sliceKey(slice), slice.koTo)
+}

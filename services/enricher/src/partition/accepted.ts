@@ -1,0 +1,31 @@
+/** Offsets and stream times of the accepted records of a partition, as far back as a restore has to read. */
+export class AcceptedRecords {
+  #offsets: number[] = []
+  #times: number[] = []
+  #first = 0
+
+  /** `from`: where the last restore started; -1 = at the beginning. It is older than anything that counts. */
+  constructor(from: number) {
+    if (from >= 0) this.add(from, Number.NEGATIVE_INFINITY)
+  }
+
+  add(offset: number, streamTime: number): void {
+    this.#offsets.push(offset)
+    this.#times.push(streamTime)
+  }
+
+  /** The last accepted record with a stream time below `before`; -1 = none. Never ask for an earlier time again. */
+  lastBelow(before: number): number {
+    let at = this.#first
+    if (!(this.#times[at]! < before)) return -1
+    while (this.#times[at + 1]! < before) at++
+    this.#first = at
+    if (at > 1_000 && at * 2 > this.#offsets.length) {
+      this.#offsets = this.#offsets.slice(at)
+      this.#times = this.#times.slice(at)
+      this.#first = 0
+      at = 0
+    }
+    return this.#offsets[at]!
+  }
+}

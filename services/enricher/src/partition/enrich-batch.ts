@@ -1,0 +1,142 @@
+/** Raw records into the bytes of one enriched record. */
+import type { LogRecord, StoredRecord } from '@millrace/log'
+import {
+  BlockWriter,
+  HIT_COLUMNS,
+  HITS_RAW,
+  type HitRow,
+  type RowsByMonth,
+  SESSION_BLOCK_COLUMNS,
+  type SessionRow,
+} from '@millrace/shared'
+import { VerdictCount } from '../facts.ts'
+import { enrich, type OpenRow, type Tools } from '../pipeline.ts'
+import { type DeadLetter, type RawHit, type ReadingTools, readRecord } from '../raw-hit.ts'
+import type { PartitionState } from '../sessions/partition-state.ts'
+import { type SiteRules, step, writeSessions } from '../sessions/step.ts'
+import { MonthCount } from './month-count.ts'
+
+/** A record of raw hits, read. */
+export interface ReadRecord {
+  readonly offset: number
+  readonly hits: readonly RawHit[]
+  readonly letters: readonly DeadLetter[]
+  readonly bytes: number
+}
+
+/** What a batch came to: the two blocks, and what goes to hits.dead. */
+export interface EnrichedBatch {
+  readonly srcFrom: number
+  readonly srcTo: number
+  readonly rows: number
+  readonly hitRows: RowsByMonth
+  readonly sessionRows: RowsByMonth
+  readonly hits: Buffer
+  readonly sessions: Buffer
+  readonly deadLetters: readonly LogRecord[]
+  readonly count: VerdictCount
+  /** How many of the records it took. */
+  readonly records: number
+}
+
+/** Rules of a site, and of sites without rules of their own. */
+export type RulesOf = (site: string) => SiteRules
+
+/** Reads a raw record; never throws. */
+export function readRaw(record: StoredRecord, tools: ReadingTools): ReadRecord {
+  const hits: RawHit[] = []
+  const letters: DeadLetter[] = []
+  readRecord(record, tools, hits, letters)
+  return { offset: record.offset, hits, letters, bytes: record.value?.length ?? 0 }
+}
+
+/** Days whose salts the hits of `records` need. */
+export function daysNeeded(records: readonly ReadRecord[], days: Set<number>): void {
+  for (const { hits } of records) for (const { day, dead } of hits) if (dead === '') days.add(day)
+}
+
+/**
+ * A record of hits.enriched stays below its topic's 16 MB: a batch ends after the raw record with which its guessed size
+ * exceeds this. What one raw record (256 KB, 1,000 hits) can add on top is a few MB.
+ */
+const FULL_BYTES = 6 << 20
+/** Fixed columns and short texts of a row, about. */
+const ROW_BYTES = 320
+const SESSION_BYTES = 400
+
+/** Enriches raw records into one enriched record. The writers keep their memory from batch to batch. */
+export class BatchEnricher {
+  readonly #tools: Tools
+  readonly #rulesOf: RulesOf
+  readonly #partition: number
+  readonly #hits = new BlockWriter<HitRow>(HIT_COLUMNS)
+  readonly #sessions = new BlockWriter<SessionRow>(SESSION_BLOCK_COLUMNS)
+  readonly #hitMonths = new MonthCount()
+  readonly #sessionMonths = new MonthCount()
+
+  constructor(tools: Tools, rulesOf: RulesOf, partition: number) {
+    this.#tools = tools
+    this.#rulesOf = rulesOf
+    this.#partition = partition
+  }
+
+  /** Takes as many of `records` (at least one) as fit into one enriched record, and changes the state accordingly. */
+  enrich(state: PartitionState, records: readonly ReadRecord[]): EnrichedBatch {
+    const count = new VerdictCount()
+    const deadLetters: LogRecord[] = []
+    let taken = 0
+    for (let bytes = 0; taken < records.length && bytes < FULL_BYTES; taken++) {
+      const record = records[taken]!
+      bytes += record.bytes + this.#addRecord(state, record, count)
+      for (const letter of record.letters) deadLetters.push(this.#deadRecord(letter))
+    }
+    const rows = this.#hits.rows
+    writeSessions(state, this.#tools.kp, this.#sessions, this.#sessionMonths)
+    return {
+      srcFrom: records[0]!.offset,
+      srcTo: records[taken - 1]!.offset,
+      rows,
+      hitRows: this.#hitMonths.take(),
+      sessionRows: this.#sessionMonths.take(),
+      hits: this.#hits.finish(),
+      sessions: this.#sessions.finish(),
+      deadLetters,
+      count,
+      records: taken,
+    }
+  }
+
+  /** Returns about how many bytes its rows take, besides the texts that the raw record has too. */
+  #addRecord(state: PartitionState, record: ReadRecord, count: VerdictCount): number {
+    const touchedBefore = state.touched.length
+    let bytes = 0
+    for (const hit of record.hits) {
+      const enriched = enrich(hit, this.#tools)
+      step(state, enriched, this.#rulesOf(hit.line.site))
+      this.#hits.append(enriched.row)
+      this.#hitMonths.add(enriched.row.day)
+      count.add(enriched.row)
+      bytes += repeatedBytes(enriched.row)
+    }
+    for (let i = touchedBefore; i < state.touched.length; i++) {
+      const { entryPath, exitPath, exitTitle, arrival } = state.touched[i]!
+      bytes += 2 * (SESSION_BYTES + entryPath.length + exitPath.length + exitTitle.length + arrival.referrer.length)
+    }
+    return bytes
+  }
+
+  #deadRecord({ bytes, reason, offset, index }: DeadLetter): LogRecord {
+    const headers = {
+      reason: Buffer.from(reason),
+      topic: Buffer.from(HITS_RAW.name),
+      partition: Buffer.from(String(this.#partition)),
+      offset: Buffer.from(String(offset)),
+      index: Buffer.from(String(index)),
+    }
+    return { key: null, value: bytes, headers }
+  }
+}
+
+/** Texts of a row that its own hit did not bring along. */
+const repeatedBytes = (row: OpenRow): number =>
+  ROW_BYTES + row.entry_path.length + row.previous_path.length + row.session_referrer.length

@@ -1,0 +1,389 @@
+/** One partition: raw records in, enriched records out, one batch at a time, in the order of the log. */
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  AppendRefused,
+  type Assignment,
+  type LogAdmin,
+  type LogProducer,
+  type LogReader,
+  type LogRecord,
+  PositionLost,
+  type StoredRecord,
+} from '@millrace/log'
+import { ENRICHER_GROUP, encodeEnriched, HITS_DEAD, HITS_ENRICHED, HITS_RAW, ROW_SCHEMA } from '@millrace/shared'
+import type { Facts } from '../facts.ts'
+import type { Tools } from '../pipeline.ts'
+import type { ReadingTools } from '../raw-hit.ts'
+import type { Salts } from '../salts.ts'
+import type { PartitionState } from '../sessions/partition-state.ts'
+import { TIME_STEP_MS } from '../sessions/recent.ts'
+import type { AcceptedRecords } from './accepted.ts'
+import { retryInDoubt } from './append.ts'
+import { Chain } from './chain.ts'
+import {
+  BatchEnricher,
+  daysNeeded,
+  type EnrichedBatch,
+  type ReadRecord,
+  type RulesOf,
+  readRaw,
+} from './enrich-batch.ts'
+import { Hole } from './hole.ts'
+import { type CommittedHead, parseCommittedHead, restorePartition } from './restore.ts'
+
+/** What a worker needs of its surroundings. */
+export interface WorkerTools {
+  readonly producer: LogProducer
+  readonly reader: LogReader
+  readonly admin: LogAdmin
+  readonly salts: Salts
+  readonly tools: Tools
+  readonly reading: ReadingTools
+  readonly rulesOf: RulesOf
+  readonly maxSessionTimeoutMs: number
+  readonly facts: Facts
+  /** Epoch milliseconds, for metrics only. */
+  readonly clock: () => number
+  /** At most one batch in this time, so that batches are large under load. */
+  readonly batchEveryMs: number
+  readonly delivery: Delivery
+}
+
+/** Delivery of raw records, as the consumer offers it. */
+export interface Delivery {
+  seek(partition: number, offset: number): void
+  pause(partition: number): void
+  resume(partition: number): void
+}
+
+/** Version of the geo data: none yet. */
+const NO_GEO = ''
+/** Raw bytes of a batch at most; when more than PAUSE_BYTES wait, the delivery pauses. */
+const BATCH_BYTES = 4 << 20
+const PAUSE_BYTES = 16 << 20
+const RESUME_BYTES = 6 << 20
+const FIRST_RETRY_MS = 100
+const LONGEST_RETRY_MS = 10_000
+
+/** Where the partition stands: all of it is void once another writer was first. */
+interface Standing {
+  readonly state: PartitionState
+  readonly accepted: AcceptedRecords
+  readonly chain: Chain
+  nextRaw: number
+}
+
+export class PartitionWorker {
+  readonly partition: number
+  readonly #with: WorkerTools
+  #enricher: BatchEnricher
+  #standing: Standing | null = null
+  #queue: StoredRecord[] = []
+  #queuedBytes = 0
+  #paused = false
+  #active = false
+  #running: Promise<void> | null = null
+  #stopWaiting = new AbortController()
+  #lastBatchAt = Number.NEGATIVE_INFINITY
+  #retryMs = FIRST_RETRY_MS
+  #problem: string | null = null
+  #uncommitted = false
+
+  constructor(partition: number, tools: WorkerTools) {
+    this.partition = partition
+    this.#with = tools
+    this.#enricher = new BatchEnricher(tools.tools, tools.rulesOf, partition)
+  }
+
+  /** Why the partition stands still; null = it does not. */
+  get problem(): string | null {
+    return this.#problem
+  }
+
+  /** Begins, or goes on with the state from before if nobody else has written since; then the delivery is at its place. */
+  async start(assignment: Assignment): Promise<void> {
+    this.#stopWaiting = new AbortController()
+    this.#problem = null
+    this.#clearQueue()
+    try {
+      const standing = (await this.#keptStanding()) ?? (await this.#restore(assignment))
+      if (standing.nextRaw < assignment.low) throw new Hole(this.partition, standing.nextRaw, assignment.low)
+      this.#active = true
+      this.#with.delivery.seek(this.partition, standing.nextRaw)
+    } catch (error) {
+      if (!isFinal(error)) throw error
+      this.#stop(error)
+    }
+  }
+
+  /** Records as delivered. Returns at once; the delivery pauses while too much waits. */
+  offer(records: readonly StoredRecord[]): void {
+    if (!this.#active) return
+    for (const record of records) {
+      this.#queue.push(record)
+      this.#queuedBytes += record.value?.length ?? 0
+    }
+    if (this.#queuedBytes > PAUSE_BYTES && !this.#paused) {
+      this.#paused = true
+      this.#with.delivery.pause(this.partition)
+    }
+    this.#run()
+  }
+
+  /** Stops after the batch at work. The state is kept for a later `start`. */
+  async park(): Promise<void> {
+    this.#active = false
+    this.#stopWaiting.abort()
+    await this.#running
+    this.#clearQueue()
+  }
+
+  /** What to commit for hits.raw: the next offset, and where a restore finds the state. null = nothing new. */
+  takePosition(): { offset: number; metadata: string } | null {
+    const standing = this.#standing
+    if (!this.#uncommitted || standing === null) return null
+    this.#uncommitted = false
+    const committed: CommittedHead = { head: standing.chain.head, from: this.#from(standing) }
+    return { offset: standing.nextRaw, metadata: JSON.stringify(committed) }
+  }
+
+  /** The position was not committed: it is still to be. */
+  returnPosition(): void {
+    this.#uncommitted = true
+  }
+
+  #run(): void {
+    if (this.#running !== null || !this.#hasWork()) return
+    this.#running = this.#drain().finally(() => {
+      this.#running = null
+      this.#run()
+    })
+  }
+
+  /** Also to restore a state that was dropped: nothing is delivered before. */
+  #hasWork(): boolean {
+    return this.#active && (this.#queue.length > 0 || this.#standing === null)
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#hasWork()) {
+      await this.#wait(this.#lastBatchAt + this.#with.batchEveryMs - performance.now())
+      this.#lastBatchAt = performance.now()
+      try {
+        if (this.#active) await this.#workOff()
+        this.#retryMs = FIRST_RETRY_MS
+      } catch (error) {
+        await this.#recover(error)
+      }
+    }
+  }
+
+  /** Everything that has arrived, up to BATCH_BYTES, in as many enriched records as it takes. */
+  async #workOff(): Promise<void> {
+    const standing = this.#standing ?? (await this.#restoreAndSeek())
+    const records = await this.#takeQueued(standing)
+    const days = new Set<number>()
+    daysNeeded(records, days)
+    if (!this.#allDecided(days)) await this.#with.salts.ensure(days)
+    for (let done = 0; done < records.length && this.#active; ) {
+      const startedAt = performance.now()
+      const batch = this.#enricher.enrich(standing.state, done === 0 ? records : records.slice(done))
+      const record = this.#encode(standing, batch)
+      const enrichMs = performance.now() - startedAt
+      if (!(await this.#append(standing, record, batch))) return
+      this.#report(standing, batch, enrichMs)
+      done += batch.records
+    }
+  }
+
+  /** Dead letters first: should the process die in between, they are written twice and never left out. */
+  async #append(standing: Standing, record: LogRecord, batch: EnrichedBatch): Promise<boolean> {
+    const { producer, facts } = this.#with
+    const onDoubt = (): void => {
+      facts.appendInDoubt(this.partition)
+      if (!this.#active) throw new Abandoned()
+    }
+    // Until it is known to be accepted the state is nobody's: whatever throws here leaves none behind.
+    this.#standing = null
+    if (batch.deadLetters.length > 0) {
+      await retryInDoubt(() => producer.append(HITS_DEAD.name, new Map([[0, batch.deadLetters]])), onDoubt)
+    }
+    const isAccepted = await standing.chain.append(record, onDoubt)
+    if (!isAccepted) {
+      facts.superseded(this.partition, standing.chain.head)
+      if (this.#active) await this.#restoreAndSeek()
+      return false
+    }
+    standing.accepted.add(standing.chain.head, standing.state.streamTime)
+    standing.nextRaw = batch.srcTo + 1
+    this.#standing = standing
+    this.#uncommitted = true
+    return true
+  }
+
+  #encode(standing: Standing, batch: EnrichedBatch): LogRecord {
+    return encodeEnriched({
+      schema: ROW_SCHEMA,
+      prev: standing.chain.head,
+      from: this.#from(standing),
+      srcFrom: batch.srcFrom,
+      srcTo: batch.srcTo,
+      streamTime: standing.state.streamTime,
+      rows: batch.rows,
+      hitRows: batch.hitRows,
+      sessionRows: batch.sessionRows,
+      build: this.#with.tools.build,
+      geo: NO_GEO,
+      config: -1,
+      hits: batch.hits,
+      sessions: batch.sessions,
+    })
+  }
+
+  /** The last accepted record with stream time below S - X (X rounded up to the step of remembered times). */
+  #from({ state, accepted }: Standing): number {
+    return accepted.lastBelow(state.streamTime - state.memoryMs - TIME_STEP_MS)
+  }
+
+  #report({ state }: Standing, batch: EnrichedBatch, enrichMs: number): void {
+    this.#with.facts.batchWritten({
+      partition: this.partition,
+      rows: batch.rows,
+      verdicts: batch.count.verdicts,
+      deadReasons: batch.count.deadReasons,
+      enrichMs,
+      lagMs: this.#with.clock() - state.streamTime,
+      sessions: state.sessionCount,
+      dedupEntries: state.dedupEntries,
+    })
+  }
+
+  /** Takes from the queue what makes a batch. What was enriched already is left out; a gap must be a gap of the log. */
+  async #takeQueued(standing: Standing): Promise<ReadRecord[]> {
+    const records: ReadRecord[] = []
+    let taken = 0
+    let bytes = 0
+    for (let next = standing.nextRaw; taken < this.#queue.length && bytes < BATCH_BYTES; taken++) {
+      const record = this.#queue[taken]!
+      bytes += record.value?.length ?? 0
+      if (record.offset < next) continue
+      if (record.offset > next) {
+        await this.#checkGap(next, record.offset)
+        return []
+      }
+      records.push(readRaw(record, this.#with.reading))
+      next++
+    }
+    this.#queue = this.#queue.slice(taken)
+    this.#queuedBytes -= bytes
+    if (this.#paused && this.#queuedBytes < RESUME_BYTES) {
+      this.#paused = false
+      this.#with.delivery.resume(this.partition)
+    }
+    return records
+  }
+
+  /** @throws Hole when the log itself has the gap; a delivery that jumped is set right instead */
+  async #checkGap(wanted: number, found: number): Promise<void> {
+    for await (const batch of this.#with.reader.read(HITS_RAW.name, this.partition, wanted, found)) {
+      if (batch[0]?.offset !== wanted) break
+      this.#clearQueue()
+      this.#with.delivery.seek(this.partition, wanted)
+      return
+    }
+    throw new Hole(this.partition, wanted, found)
+  }
+
+  #allDecided(days: ReadonlySet<number>): boolean {
+    for (const day of days) if (!this.#with.salts.isDecided(day)) return false
+    return true
+  }
+
+  async #keptStanding(): Promise<Standing | null> {
+    const standing = this.#standing
+    if (standing === null) return null
+    const end = (await this.#with.admin.endOffsets(HITS_ENRICHED.name)).get(this.partition)!
+    if (!(await standing.chain.isFirstUpTo(end))) return null
+    this.#with.facts.kept(this.partition)
+    return standing
+  }
+
+  /** Restores by the last commit (after being superseded that of the log, not the one that came with the assignment). */
+  async #restore({ committed, low }: Pick<Assignment, 'committed' | 'low'>): Promise<Standing> {
+    const { admin, reader, producer, facts } = this.#with
+    this.#standing = null
+    const startedAt = performance.now()
+    const enriched = {
+      reader,
+      partition: this.partition,
+      low: (await admin.lowOffsets(HITS_ENRICHED.name)).get(this.partition)!,
+      end: (await admin.endOffsets(HITS_ENRICHED.name)).get(this.partition)!,
+    }
+    const head = committed === null ? null : parseCommittedHead(committed.metadata)
+    const { state, accepted, ...point } = await restorePartition(enriched, head, this.#with.maxSessionTimeoutMs)
+    const chain = new Chain({ producer, reader }, this.partition, point.head, enriched.end)
+    const nextRaw = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? low)
+    const ms = Math.round(performance.now() - startedAt)
+    facts.restored({
+      partition: this.partition,
+      head: point.head,
+      nextRaw,
+      rows: point.rows,
+      sessions: state.sessionCount,
+      ms,
+    })
+    this.#standing = { state, accepted, chain, nextRaw }
+    return this.#standing
+  }
+
+  async #restoreAndSeek(): Promise<Standing> {
+    const { admin } = this.#with
+    const committed = (await admin.committed(ENRICHER_GROUP, HITS_RAW.name)).get(this.partition) ?? null
+    const low = (await admin.lowOffsets(HITS_RAW.name)).get(this.partition)!
+    const standing = await this.#restore({ committed, low })
+    if (standing.nextRaw < low) throw new Hole(this.partition, standing.nextRaw, low)
+    this.#clearQueue()
+    this.#with.delivery.seek(this.partition, standing.nextRaw)
+    return standing
+  }
+
+  /** After an error the state is restored and the work tried again, later and later; what cannot get better stops it. */
+  async #recover(error: unknown): Promise<void> {
+    this.#standing = null
+    this.#enricher = new BatchEnricher(this.#with.tools, this.#with.rulesOf, this.partition) // half a batch may be in it
+    if (error instanceof Abandoned) return
+    if (isFinal(error)) return this.#stop(error)
+    this.#with.facts.failed(this.partition, error)
+    await this.#wait(this.#retryMs)
+    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS)
+  }
+
+  #stop(error: Error): void {
+    this.#active = false
+    this.#problem = error.message
+    this.#paused = true
+    this.#with.delivery.pause(this.partition)
+    this.#with.facts.stopped(this.partition, error, error instanceof Hole)
+  }
+
+  #clearQueue(): void {
+    this.#queue = []
+    this.#queuedBytes = 0
+    if (!this.#paused) return
+    this.#paused = false
+    this.#with.delivery.resume(this.partition)
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (ms <= 0) return
+    await delay(ms, undefined, { signal: this.#stopWaiting.signal }).catch(() => {})
+  }
+}
+
+/** The partition was given up while an append was in doubt. */
+class Abandoned extends Error {}
+
+/** What does not get better by trying again: the partition stops and says so. */
+function isFinal(error: unknown): error is Error {
+  return error instanceof Hole || error instanceof PositionLost || error instanceof AppendRefused
+}

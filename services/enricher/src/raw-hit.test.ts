@@ -1,0 +1,142 @@
+import { HIT_COLUMNS, NO_ID } from '@millrace/shared'
+import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type DeadLetter, type RawHit, readRecord } from './raw-hit.ts'
+import { Lab, NOON, RULES, rawRecord, saltOf } from './testing/lab.ts'
+
+const tools = { salts: { saltOf }, daysOf: () => RULES.days }
+function read(value: Buffer | string | null): { hits: RawHit[]; letters: DeadLetter[] } {
+  const hits: RawHit[] = []
+  const letters: DeadLetter[] = []
+  readRecord(rawRecord(7, NOON, typeof value === 'string' ? Buffer.from(value) : value), tools, hits, letters)
+  return { hits, letters }
+}
+const view = (n: number) => ({ ...pageView(), hit_id: hitId(n) })
+const good = rawValue([rawLine([view(1), view(2)])]).toString()
+
+describe('readRecord', () => {
+  it.each([
+    ['no value', null, ['line_unreadable']],
+    ['nothing', '', []],
+    ['two hits', good, ['', '']],
+    ['a line without its end', good.trimEnd(), ['', '']],
+    ['a bad line between good ones', `${good}{"v":\n${good}`, ['', '', 'line_unreadable', '', '']],
+    ['an empty line', `\n${good}`, ['line_unreadable', '', '']],
+    ['bad UTF-8', Buffer.from([0xff, 0xfe, 10]), ['line_unreadable']],
+    ['a number', '5\n', ['line_unreadable']],
+    ['null', 'null\n', ['line_unreadable']],
+    ['a version to come', good.replace('"v":1', '"v":2'), ['line_version_unknown']],
+    ['no site', good.replace('"site"', '"cite"'), ['line_unreadable']],
+    ['hits that are none', JSON.stringify({ ...rawLine([]), hits: 5 }), ['line_unreadable']],
+    [
+      'a hit that is none',
+      JSON.stringify({ ...rawLine([]), hits: [null, [], 'x', view(1)] }),
+      ['hit_invalid', 'hit_invalid', 'hit_invalid', ''],
+    ],
+    ['nesting', `${'['.repeat(100_000)}\n${good}`, ['line_unreadable', '', '']],
+    ['more lines than a record can have', '\n'.repeat(70_000), ['line_unreadable']],
+  ])('reads %s', (_, value, dead) => {
+    const { hits } = read(value)
+    expect(hits.map((hit) => hit.dead)).toEqual(dead)
+    expect(hits.map((hit) => [hit.offset, hit.index])).toEqual(dead.map((__, i) => [7, i]))
+  })
+
+  it('keeps the bytes of a line that cannot be read, once, with the index of its first dead hit', () => {
+    const line = JSON.stringify({ ...rawLine([]), hits: [view(1), null, null] })
+    const { letters } = read(`${line}\n{bad\n`)
+    expect(letters.map(({ bytes, reason, index }) => [bytes.toString(), reason, index])).toEqual([
+      [line, 'hit_invalid', 1],
+      ['{bad', 'line_unreadable', 3],
+    ])
+  })
+
+  it('takes the clock of a spool only when it is earlier', () => {
+    const line = (fields: object) => read(`${JSON.stringify({ ...rawLine([view(1)]), ...fields })}\n`).hits[0]!
+    expect(line({ collected_at: NOON - 5_000 }).line.receivedAt).toBe(NOON)
+    expect(line({ collected_at: NOON - 5_000, spooled: true }).line.receivedAt).toBe(NOON - 5_000)
+    expect(line({ collected_at: NOON + 5_000, spooled: true }).line.receivedAt).toBe(NOON)
+  })
+})
+
+/** A line whose parts may be anything. */
+const anything = fc.oneof(fc.anything({ withNullPrototype: false }), fc.string(), fc.double(), fc.constant(hitId(1)))
+const strangeHit = fc.record(
+  Object.fromEntries(
+    [
+      'type',
+      'hit_id',
+      'url',
+      'referrer',
+      'title',
+      'created_at',
+      'language',
+      'screen_width',
+      'pixel_ratio',
+      'props',
+      'tags',
+      'value',
+      'page_id',
+      'engaged_ms',
+      'name',
+      'method',
+      'interactive',
+    ].map((name) => [
+      name,
+      name === 'hit_id' || name === 'page_id'
+        ? fc.oneof(fc.integer({ min: 0, max: 3 }).map(hitId), anything)
+        : name === 'type'
+          ? fc.constantFrom('page_view', 'event', 'engagement', undefined, 'x')
+          : name === 'url'
+            ? fc.oneof(fc.webUrl(), anything)
+            : anything,
+    ]),
+  ),
+  { requiredKeys: ['hit_id'] },
+)
+const strangeLine = fc
+  .record(
+    {
+      collected_at: anything,
+      spooled: anything,
+      site: fc.oneof(fc.string(), anything),
+      user_agent: fc.string(),
+      headers: anything,
+      sent_at: anything,
+      hits: fc.oneof(fc.array(strangeHit, { maxLength: 4 }), anything),
+    },
+    { requiredKeys: ['hits'] },
+  )
+  .map((fields) => {
+    const line = { ...rawLine([]), ...fields }
+    try {
+      return Buffer.from(`${JSON.stringify(line, (_, value) => (typeof value === 'bigint' ? String(value) : value))}\n`)
+    } catch {
+      return Buffer.from('{}\n')
+    }
+  })
+
+describe('the whole pipeline', () => {
+  it('never throws and gives one complete row for each hit, whatever the bytes', () => {
+    const chunk = fc.oneof(
+      { weight: 4, arbitrary: strangeLine },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)) },
+    )
+    fc.assert(
+      fc.property(fc.array(fc.array(chunk, { maxLength: 4 }), { minLength: 1, maxLength: 4 }), (records) => {
+        const lab = new Lab()
+        const raw = records.map((chunks, i) => rawRecord(i, NOON + i * 60_000, Buffer.concat(chunks)))
+        lab.enrich(raw)
+        const rows = lab.rows()
+        const expected = raw.flatMap((record) => read(record.value).hits.map((hit) => [record.offset, hit.index]))
+        expect(rows.map((row) => [row.ko, row.ki])).toEqual(expected)
+        for (const row of rows) {
+          expect(Object.keys(row)).toEqual(Object.keys(HIT_COLUMNS))
+          expect(row.visitor_id === NO_ID).toBe(row.verdict === 'dead')
+          expect(row.time).toBeLessThanOrEqual(row.received_at)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})

@@ -1,0 +1,181 @@
+/** The enricher as a service: consumes hits.raw, appends to hits.enriched. Only wiring and the rhythm of commits. */
+import {
+  type Assignment,
+  CommitRefused,
+  type ConsumerHandlers,
+  type EventLog,
+  type LogConsumer,
+  type PartitionPosition,
+} from '@millrace/log'
+import type { Logger, Registry } from '@millrace/server'
+import { ENRICHER_GROUP, HITS_RAW, kpOf, LocalDays } from '@millrace/shared'
+import { createFacts, type Facts } from './facts.ts'
+import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
+import { openSalts } from './salts.ts'
+import type { SiteRules } from './sessions/step.ts'
+import type { EnricherSettings } from './settings.ts'
+import { AgentReader } from './steps/agent.ts'
+
+export interface EnricherOptions {
+  readonly log: EventLog
+  readonly settings: EnricherSettings
+  readonly logger: Logger
+  readonly registry: Registry
+  /** Name and version of this program; stands in every row. */
+  readonly build: string
+  /** Epoch milliseconds: the life of salts and a metric, nothing that a number depends on. */
+  readonly clock?: () => number
+  /** A partition makes at most one batch in this time. */
+  readonly batchEveryMs?: number
+  /** Time between commits. */
+  readonly commitEveryMs?: number
+}
+
+export interface Enricher {
+  /** Partitions that stand still, and why. */
+  problems(): ReadonlyMap<number, string>
+  /** Finishes the batches at work, commits and leaves the group. */
+  close(): Promise<void>
+}
+
+const BATCH_EVERY_MS = 100
+const COMMIT_EVERY_MS = 1_000
+
+/** Starts enriching. Resolves when the first assigned partitions are restored. @throws when the log cannot be read */
+export async function startEnricher(options: EnricherOptions): Promise<Enricher> {
+  const facts = createFacts(options.logger, options.registry)
+  const salts = await openSalts(options.log, options.clock ?? Date.now, facts)
+  const { producer, reader, admin, consumer } = openPorts(options.log)
+  const group = new EnricherGroup(
+    consumer,
+    facts,
+    workersOf(options, { facts, salts, producer, reader, admin }, await options.log.epoch()),
+  )
+  await consumer.run([HITS_RAW.name], group)
+  const timer = setInterval(() => void group.commit(), options.commitEveryMs ?? COMMIT_EVERY_MS)
+  return {
+    problems: () => group.problems(),
+    close: async () => {
+      clearInterval(timer)
+      await group.finish()
+      await consumer.close()
+      for (const part of [salts, reader, admin, producer]) await part.close()
+    },
+  }
+}
+
+function openPorts(log: EventLog) {
+  return { producer: log.producer(), reader: log.reader(), admin: log.admin(), consumer: log.consumer(ENRICHER_GROUP) }
+}
+
+type Parts = Pick<WorkerTools, 'facts' | 'salts' | 'producer' | 'reader' | 'admin'>
+
+/** Makes the worker of a partition. Sites have no settings of their own yet: all have the installation's. */
+function workersOf(options: EnricherOptions, parts: Parts, epoch: number) {
+  const { settings, build } = options
+  const rules: SiteRules = {
+    days: new LocalDays(settings.MILLRACE_TIMEZONE),
+    sessionTimeoutMs: settings.MILLRACE_SESSION_TIMEOUT_MINUTES * 60_000,
+  }
+  const agents = new AgentReader()
+  return (partition: number, delivery: WorkerTools['delivery']): PartitionWorker =>
+    new PartitionWorker(partition, {
+      ...parts,
+      delivery,
+      tools: { agents, build, kp: kpOf(epoch, partition) },
+      reading: { salts: parts.salts, daysOf: () => rules.days },
+      rulesOf: () => rules,
+      maxSessionTimeoutMs: rules.sessionTimeoutMs,
+      clock: options.clock ?? Date.now,
+      batchEveryMs: options.batchEveryMs ?? BATCH_EVERY_MS,
+    })
+}
+
+/** The partitions of this member of the group. */
+class EnricherGroup implements ConsumerHandlers {
+  readonly #consumer: LogConsumer
+  readonly #facts: Facts
+  readonly #workerOf: (partition: number, delivery: WorkerTools['delivery']) => PartitionWorker
+  readonly #workers = new Map<number, PartitionWorker>()
+  /** Lost partitions: in a rebalance most come back at once, and nobody else has written. */
+  readonly #parked = new Map<number, PartitionWorker>()
+  #committing: Promise<void> = Promise.resolve()
+
+  constructor(
+    consumer: LogConsumer,
+    facts: Facts,
+    workerOf: (partition: number, delivery: WorkerTools['delivery']) => PartitionWorker,
+  ) {
+    this.#consumer = consumer
+    this.#facts = facts
+    this.#workerOf = workerOf
+  }
+
+  async onAssigned(assignments: readonly Assignment[]): Promise<void> {
+    const delivery = {
+      seek: (partition: number, offset: number) => this.#consumer.seek(HITS_RAW.name, partition, offset),
+      pause: (partition: number) => this.#consumer.pause(HITS_RAW.name, [partition]),
+      resume: (partition: number) => this.#consumer.resume(HITS_RAW.name, [partition]),
+    }
+    await Promise.all(
+      assignments.map(async (assignment) => {
+        const { partition } = assignment
+        const worker = this.#parked.get(partition) ?? this.#workerOf(partition, delivery)
+        this.#workers.set(partition, worker)
+        await worker.start(assignment)
+      }),
+    )
+    this.#parked.clear()
+  }
+
+  async onBatch(_topic: string, partition: number, records: Parameters<PartitionWorker['offer']>[0]): Promise<void> {
+    this.#workers.get(partition)?.offer(records)
+  }
+
+  async onLost(lost: readonly { partition: number }[]): Promise<void> {
+    await Promise.all(
+      lost.map(async ({ partition }) => {
+        const worker = this.#workers.get(partition)
+        if (worker === undefined) return
+        this.#workers.delete(partition)
+        await worker.park()
+        this.#parked.set(partition, worker)
+        this.#facts.lost(partition)
+      }),
+    )
+  }
+
+  problems(): Map<number, string> {
+    const problems = new Map<number, string>()
+    for (const { partition, problem } of this.#workers.values()) if (problem !== null) problems.set(partition, problem)
+    return problems
+  }
+
+  /** One commit at a time, of every partition that has moved. */
+  commit(): Promise<void> {
+    this.#committing = this.#committing.then(() => this.#commit())
+    return this.#committing
+  }
+
+  /** Ends the work and commits it. */
+  async finish(): Promise<void> {
+    await Promise.all([...this.#workers.values()].map((worker) => worker.park()))
+    await this.commit()
+  }
+
+  async #commit(): Promise<void> {
+    const positions: PartitionPosition[] = []
+    for (const worker of this.#workers.values()) {
+      const position = worker.takePosition()
+      if (position) positions.push({ topic: HITS_RAW.name, partition: worker.partition, ...position })
+    }
+    if (positions.length === 0) return
+    try {
+      await this.#consumer.commit(positions)
+    } catch (error) {
+      // Refused or failed: the position is derived from the chain anyway. onLost follows if the partition is gone.
+      this.#facts.commitRefused(error instanceof CommitRefused ? error.message : String(error))
+      for (const { partition } of positions) this.#workers.get(partition)?.returnPosition()
+    }
+  }
+}

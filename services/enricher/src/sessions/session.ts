@@ -1,0 +1,221 @@
+import { NO_UUID, type SessionRow } from '@millrace/shared'
+import type { EnrichedHit, OpenRow } from '../pipeline.ts'
+import type { Agent } from '../steps/agent.ts'
+import type { Arrival } from '../steps/arrival.ts'
+import type { Place } from '../steps/place.ts'
+import { detach } from '../steps/text.ts'
+
+/** A session row whose position is not known yet. */
+export type OpenSessionRow = { -readonly [Column in keyof SessionRow]: SessionRow[Column] }
+
+/** A session with less engagement than this may be a bounce. */
+export const BOUNCE_ENGAGED_MS = 10_000
+/** The longest span of a session. */
+export const SESSION_CAP_MS = 86_400_000
+
+/**
+ * A session that may still be joined. Everything in it but the fields marked "memory only" is in its stored row, so that
+ * a restart goes on with exactly the same session.
+ */
+export interface Session {
+  readonly site: string
+  /** 16 hex digits; the id of the first hit's day, also after the start moved to the day before. */
+  readonly visitorId: string
+  readonly sessionId: string
+  /** Memory only: days whose salt may have made visitorId. One day, unless it was restored. */
+  readonly fromDay: number
+  readonly toDay: number
+  /** Memory only: another session of the same visitor. */
+  next: Session | null
+  /** Memory only: bucket of the expiry. */
+  bucket: number
+  /** Memory only: what was stored last, while a batch changes it. */
+  before: OpenSessionRow | null
+  touched: boolean
+  /** Raw offset of the last hit that changed it. */
+  offset: number
+
+  version: number
+  start: number
+  end: number
+  day: number
+  pageViews: number
+  events: number
+  engagedMs: number
+  /** A second page or an interactive event came: no bounce, whatever comes. */
+  engaging: boolean
+  /** Of the entry page; of the earliest hit while there is no page view. */
+  hostname: string
+  entryAt: number
+  entryPath: string
+  exitAt: number
+  exitPath: string
+  exitTitle: string
+  exitPageId: string
+  isBot: boolean
+  botReason: string
+  arrival: Arrival
+  place: Place
+  agent: Agent
+  language: string
+  screenClass: string
+  screenWidth: number
+  screenHeight: number
+  pixelRatio: number
+}
+
+/** A session of no hit yet, opened by `hit` (which is then to be added). */
+export function newSession(hit: EnrichedHit, sessionId: string): Session {
+  const { row } = hit
+  return {
+    site: row.site,
+    visitorId: detach(row.visitor_id),
+    sessionId: detach(sessionId),
+    fromDay: row.day,
+    toDay: row.day,
+    next: null,
+    bucket: 0,
+    before: null,
+    touched: false,
+    offset: row.ko,
+    version: 0,
+    start: row.time,
+    end: row.time,
+    day: row.day,
+    pageViews: 0,
+    events: 0,
+    engagedMs: 0,
+    engaging: false,
+    hostname: row.hostname,
+    entryAt: row.time,
+    entryPath: '',
+    exitAt: row.time,
+    exitPath: '',
+    exitTitle: '',
+    exitPageId: NO_UUID,
+    isBot: row.is_bot,
+    botReason: row.bot_reason,
+    arrival: hit.arrival,
+    place: hit.place,
+    agent: hit.agent,
+    language: row.language,
+    screenClass: row.screen_class,
+    screenWidth: row.screen_width,
+    screenHeight: row.screen_height,
+    pixelRatio: row.pixel_ratio,
+  }
+}
+
+/** The session begins with this earlier hit: its start, day and attributes become the hit's. */
+export function moveStart(session: Session, hit: EnrichedHit): void {
+  const { row } = hit
+  session.start = row.time
+  session.day = row.day
+  if (session.pageViews === 0) session.hostname = row.hostname
+  session.botReason = row.bot_reason
+  session.arrival = hit.arrival
+  session.place = hit.place
+  session.agent = hit.agent
+  session.language = row.language
+  session.screenClass = row.screen_class
+  session.screenWidth = row.screen_width
+  session.screenHeight = row.screen_height
+  session.pixelRatio = row.pixel_ratio
+}
+
+/** Gives a hit's row what it has of its session, as known now. */
+export function repeatOnRow(session: Session, row: OpenRow): void {
+  const { arrival, place, agent } = session
+  row.session_id = session.sessionId
+  row.visitor_id = session.visitorId
+  row.session_referrer = arrival.referrer
+  row.referrer_name = arrival.referrerName
+  row.channel = arrival.channel
+  row.utm_source = arrival.utmSource
+  row.utm_medium = arrival.utmMedium
+  row.utm_campaign = arrival.utmCampaign
+  row.utm_content = arrival.utmContent
+  row.utm_term = arrival.utmTerm
+  row.click_id_kind = arrival.clickIdKind
+  row.entry_path = session.entryPath
+  row.country = place.country
+  row.region = place.region
+  row.region_name = place.regionName
+  row.city = place.city
+  row.browser = agent.browser
+  row.browser_version = agent.browserVersion
+  row.os = agent.os
+  row.os_version = agent.osVersion
+  row.device = agent.device
+  row.device_type = agent.deviceType
+  row.platform = agent.platform
+  row.client_kind = agent.clientKind
+  row.language = session.language
+  row.screen_class = session.screenClass
+  row.screen_width = session.screenWidth
+  row.screen_height = session.screenHeight
+  row.pixel_ratio = session.pixelRatio
+}
+
+/** Exactly one page, seen once or reloaded, no interactive event, and less than 10 s of engagement. */
+export function isBounce(session: Session): boolean {
+  return session.pageViews > 0 && !session.engaging && session.engagedMs < BOUNCE_ENGAGED_MS
+}
+
+/** The session as it is stored, with sign 1 or -1 and the position of the record that stores it. */
+export function sessionRow(session: Session, sign: 1 | -1, kp: number): OpenSessionRow {
+  const { arrival, place, agent } = session
+  return {
+    site: session.site,
+    day: session.day,
+    session_id: session.sessionId,
+    version: session.version,
+    sign,
+    visitor_id: session.visitorId,
+    start: session.start,
+    end: session.end,
+    duration_ms: Math.min(session.end - session.start, SESSION_CAP_MS),
+    page_views: session.pageViews,
+    events: session.events,
+    is_bounce: isBounce(session) ? 1 : 0,
+    engaged_ms: session.engagedMs,
+    hostname: session.hostname,
+    entry_path: session.entryPath,
+    exit_path: session.exitPath,
+    exit_title: session.exitTitle,
+    session_referrer: arrival.referrer,
+    referrer_name: arrival.referrerName,
+    channel: arrival.channel,
+    utm_source: arrival.utmSource,
+    utm_medium: arrival.utmMedium,
+    utm_campaign: arrival.utmCampaign,
+    utm_content: arrival.utmContent,
+    utm_term: arrival.utmTerm,
+    click_id_kind: arrival.clickIdKind,
+    country: place.country,
+    region: place.region,
+    region_name: place.regionName,
+    city: place.city,
+    browser: agent.browser,
+    browser_version: agent.browserVersion,
+    os: agent.os,
+    os_version: agent.osVersion,
+    device: agent.device,
+    device_type: agent.deviceType,
+    platform: agent.platform,
+    client_kind: agent.clientKind,
+    language: session.language,
+    screen_class: session.screenClass,
+    screen_width: session.screenWidth,
+    screen_height: session.screenHeight,
+    pixel_ratio: session.pixelRatio,
+    is_bot: session.isBot,
+    bot_reason: session.botReason,
+    kp,
+    ko: session.offset,
+    entry_at: session.entryAt,
+    exit_at: session.exitAt,
+    exit_page_id: session.exitPageId,
+    engaging: session.engaging,
+  }
+}

@@ -1,0 +1,50 @@
+import { readText } from './text.ts'
+
+export type Texts = Readonly<Record<string, string>>
+export type Numbers = Readonly<Record<string, number>>
+/** Properties of an event, by kind of value. Flags are texts, `true` and `false`. */
+export interface Properties {
+  readonly text: Texts
+  readonly number: Numbers
+}
+
+const NO_TEXTS: Texts = Object.freeze(Object.create(null))
+const NO_NUMBERS: Numbers = Object.freeze(Object.create(null))
+const NO_PROPERTIES: Properties = { text: NO_TEXTS, number: NO_NUMBERS }
+const MAX_KEY = 64
+const MAX_PROPS = 30
+const MAX_PROP = 2_048
+const MAX_TAGS = 20
+const MAX_TAG = 512
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Properties of an event: texts, numbers and flags; other values and what exceeds the limits of the API are left out. */
+export function readProperties(props: unknown): Properties {
+  if (!isObject(props)) return NO_PROPERTIES
+  const text: Record<string, string> = Object.create(null)
+  const number: Record<string, number> = Object.create(null)
+  let count = 0
+  for (const key in props) {
+    if (++count > MAX_PROPS) break
+    const value = props[key]
+    if (typeof value === 'number') number[readText(key, MAX_KEY)] = value
+    else if (typeof value === 'string') text[readText(key, MAX_KEY)] = readText(value, MAX_PROP)
+    else if (typeof value === 'boolean') text[readText(key, MAX_KEY)] = String(value)
+  }
+  return { text, number }
+}
+
+/** Tags of a page: texts; the rest is left out. */
+export function readTags(tags: unknown): Texts {
+  if (!isObject(tags)) return NO_TEXTS
+  const texts: Record<string, string> = Object.create(null)
+  let count = 0
+  for (const key in tags) {
+    if (++count > MAX_TAGS) break
+    const value = tags[key]
+    if (typeof value === 'string') texts[readText(key, MAX_KEY)] = readText(value, MAX_TAG)
+  }
+  return texts
+}

@@ -1,0 +1,68 @@
+import { hash, randomBytes } from 'node:crypto'
+
+/** Salts by local day. null = none was made for that day, or it is gone. */
+export interface SaltsByDay {
+  saltOf(day: number): Buffer | null
+}
+
+const SALT_BYTES = 32
+const SCRATCH = Buffer.allocUnsafeSlow(16 * 1024)
+let scratchSalt: Buffer | null = null
+
+/**
+ * visitor_id: the first 64 bits of sha256(salt 0 site 0 ip 0 user agent), as 16 hex digits. `identity` is everything
+ * after the salt, with the leading zero.
+ */
+function hashIdentity(salt: Buffer, identity: string): string {
+  if (identity.length * 3 + SALT_BYTES > SCRATCH.length || salt.length !== SALT_BYTES) {
+    return hash('sha256', Buffer.concat([salt, Buffer.from(identity)]), 'hex').slice(0, 16)
+  }
+  if (salt !== scratchSalt) {
+    salt.copy(SCRATCH)
+    scratchSalt = salt
+  }
+  const length = SCRATCH.write(identity, SALT_BYTES)
+  return hash('sha256', SCRATCH.subarray(0, SALT_BYTES + length), 'hex').slice(0, 16)
+}
+
+/** The names of one site, address and agent, by local day. Each is hashed when it is first asked for. */
+export class VisitorIds {
+  readonly #salts: SaltsByDay
+  readonly #identity: string
+  // At most a day and its neighbours are asked for: three slots, no map.
+  #day0 = -1e9
+  #id0 = ''
+  #day1 = -1e9
+  #id1 = ''
+  #day2 = -1e9
+  #id2 = ''
+
+  constructor(salts: SaltsByDay, site: string, ip: string, userAgent: string) {
+    this.#salts = salts
+    this.#identity = `\0${site}\0${ip}\0${userAgent}`
+  }
+
+  /** The visitor's id under the salt of `day`; '' when there is no such salt. */
+  on(day: number): string {
+    if (day === this.#day0) return this.#id0
+    if (day === this.#day1) return this.#id1
+    if (day === this.#day2) return this.#id2
+    const salt = this.#salts.saltOf(day)
+    return this.#keep(day, salt === null ? '' : hashIdentity(salt, this.#identity))
+  }
+
+  /** As `on`, with a random id that nobody else ever gets where the salt is gone. */
+  own(day: number): string {
+    return this.on(day) || this.#keep(day, randomBytes(8).toString('hex'))
+  }
+
+  #keep(day: number, id: string): string {
+    this.#day2 = this.#day1
+    this.#id2 = this.#id1
+    this.#day1 = this.#day0
+    this.#id1 = this.#id0
+    this.#day0 = day
+    this.#id0 = id
+    return id
+  }
+}

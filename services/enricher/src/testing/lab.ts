@@ -1,0 +1,89 @@
+/** One partition without a log: raw records in, enriched records out, for tests of everything but the log. */
+import type { StoredRecord } from '@millrace/log'
+import { type EnrichedRecord, type HitRow, LocalDays, readRows, type SessionRow } from '@millrace/shared'
+import { BatchEnricher, readRaw } from '../partition/enrich-batch.ts'
+import { applyRecord } from '../partition/restore.ts'
+import type { Tools } from '../pipeline.ts'
+import type { ReadingTools } from '../raw-hit.ts'
+import { PartitionState } from '../sessions/partition-state.ts'
+import type { SiteRules } from '../sessions/step.ts'
+import { AgentReader } from '../steps/agent.ts'
+
+export const MINUTE = 60_000
+export const HOUR = 60 * MINUTE
+/** 2026-11-21 12:00 UTC. */
+export const NOON = Date.UTC(2026, 10, 21, 12)
+
+/** The salt of a day in tests. */
+export const saltOf = (day: number): Buffer => Buffer.alloc(32, day % 251)
+export const RULES: SiteRules = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * MINUTE }
+export const READING: ReadingTools = { salts: { saltOf }, daysOf: () => RULES.days }
+export const TOOLS: Tools = { agents: new AgentReader(), build: 'test', kp: 4096 }
+
+/** A record of hits.raw. */
+export const rawRecord = (offset: number, timestamp: number, value: Buffer | null): StoredRecord => ({
+  offset,
+  timestamp,
+  key: null,
+  value,
+  headers: {},
+})
+
+/** A record of hits.enriched without its place in the chain. */
+export type LabRecord = Pick<EnrichedRecord, 'hits' | 'sessions' | 'streamTime' | 'rows' | 'srcFrom' | 'srcTo'>
+
+/** A partition whose state can be thrown away and restored. */
+export class Lab {
+  state = new PartitionState(RULES.sessionTimeoutMs)
+  readonly records: LabRecord[] = []
+  readonly #enricher = new BatchEnricher(TOOLS, () => RULES, 0)
+
+  /** Enriches raw records as one batch. */
+  enrich(raw: readonly StoredRecord[]): LabRecord {
+    const batch = this.#enricher.enrich(
+      this.state,
+      raw.map((record) => readRaw(record, READING)),
+    )
+    const record = { ...batch, streamTime: this.state.streamTime }
+    this.records.push(record)
+    return record
+  }
+
+  /** Drops the state and makes it again from the records since stream time S - X, as a restart does. */
+  restore(): void {
+    const before = this.state.streamTime - this.state.memoryMs - 16
+    this.state = new PartitionState(RULES.sessionTimeoutMs)
+    const from = this.records.findLastIndex((record) => record.streamTime < before)
+    for (const record of this.records.slice(from + 1)) applyRecord(this.state, record as EnrichedRecord)
+    this.state.finishRestore()
+  }
+
+  rows(): HitRow[] {
+    return this.records.flatMap(({ hits }) => readRows<HitRow>(hits))
+  }
+
+  sessionRows(): SessionRow[] {
+    return this.records.flatMap(({ sessions }) => readRows<SessionRow>(sessions))
+  }
+}
+
+/** What remains when rows of sign -1 take back those of sign +1. @throws Error when one takes back what was not there */
+export function collapse(rows: readonly SessionRow[]): SessionRow[] {
+  const live = new Map<string, SessionRow>()
+  for (const row of rows) {
+    const key = `${row.session_id} ${row.version}`
+    if (row.sign === 1) {
+      if (live.has(key)) throw new Error(`version ${key} was written twice`)
+      live.set(key, row)
+      continue
+    }
+    const plus = live.get(key)
+    if (plus === undefined) throw new Error(`version ${key} was taken back and never written`)
+    if (contentOf(plus) !== contentOf(row)) throw new Error(`version ${key} was taken back as something else`)
+    live.delete(key)
+  }
+  return [...live.values()]
+}
+
+/** Everything but the sign and the position of the record that carries it. */
+export const contentOf = ({ sign: _sign, kp: _kp, ko: _ko, ...content }: SessionRow): string => JSON.stringify(content)
