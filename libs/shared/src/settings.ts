@@ -94,12 +94,14 @@ const withShown = <T>(parse: (text: string) => T, fallback: T, description: stri
   shown: fallback === '' || fallback === undefined ? 'empty' : String(fallback),
 })
 
-/** A text, of `choices` if given. */
-export function text<T extends string = string>(fallback: T, description: string, choices?: readonly T[]): Setting<T> {
+/** A text, one of `choices` if given. */
+export function text(fallback: string, description: string): Setting<string>
+export function text<T extends string>(fallback: T, description: string, choices: readonly T[]): Setting<T>
+export function text(fallback: string, description: string, choices?: readonly string[]): Setting<string> {
   return withShown(
     (value) => {
-      if (choices && !choices.includes(value as T)) throw new Error(`must be one of ${choices.join(', ')}`)
-      return value as T
+      if (choices && !choices.includes(value)) throw new Error(`must be one of ${choices.join(', ')}`)
+      return value
     },
     fallback,
     description,

@@ -33,14 +33,16 @@ const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { start, dem
 async function start(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { demo: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } })
   if (values.help) return console.log(START_HELP)
-  const settings = standaloneSettings(process.env)
+  // The demo's visitors come from this machine and say their addresses by X-Forwarded-For.
+  const demoProxies = values.demo ? { MILLRACE_TRUSTED_PROXIES: '127.0.0.1/32' } : {}
+  const settings = standaloneSettings({ ...demoProxies, ...process.env })
   const standalone = await startStandalone(settings, (error) => {
     console.error(`millrace: ${error.message}; nothing accepted is lost, start it again`)
     process.exit(1)
   })
   onShutdown(() => standalone.close(), { deadlineMs: 30_000 })
   console.log(welcome(standalone.url, standalone.dataDir, settings.MILLRACE_ADMIN_KEY))
-  if (values.demo) await sendDemo({ url: standalone.url, ...demoOptions({}) })
+  if (values.demo) await sendDemo(demoOptions({ url: standalone.url }))
 }
 
 async function demo(args: string[]): Promise<void> {

@@ -5,7 +5,9 @@ import type { PipelineInput, PipelineReply, PipelineRequest } from './threads.ts
 export interface Pipeline {
   completeUntil(): Promise<number>
   metrics(): Promise<string>
+  /** Finishes what is under way and commits; what is left in the log is done at the next start. */
   close(): Promise<void>
+  readonly closed: boolean
 }
 
 /**
@@ -48,6 +50,9 @@ export async function startPipeline(input: PipelineInput, onDeath: (error: Error
     })
 
   return {
+    get closed() {
+      return closing
+    },
     completeUntil: async () => (await ask('complete_until')) as number,
     metrics: async () => (await ask('metrics')) as string,
     async close() {

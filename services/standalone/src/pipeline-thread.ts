@@ -3,15 +3,15 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { startAggregator } from '@millrace/aggregator'
 import { startEnricher } from '@millrace/enricher'
 import { attachEmbeddedLog } from '@millrace/log'
-import { createLogger, createRegistry } from '@millrace/server'
+import { createLogger, Registry } from '@millrace/server'
 import { openStore } from '@millrace/store'
 import type { PipelineInput, PipelineReply, PipelineRequest } from './threads.ts'
 
 const { settings, logPort, build } = workerData as PipelineInput
 const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'pipeline')
-const registry = createRegistry()
+const registry = new Registry()
 
-const log = attachEmbeddedLog({ port: logPort })
+const log = attachEmbeddedLog({ port: logPort, onNotice: ({ kind, text }) => logger.info({ kind }, text) })
 const store = await openStore({
   url: settings.MILLRACE_CLICKHOUSE_URL,
   dataDir: settings.MILLRACE_DATA_DIR,

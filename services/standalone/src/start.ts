@@ -1,18 +1,19 @@
 import { mkdir } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registerQueryApi } from '@millrace/aggregator'
 import { startCollector } from '@millrace/collector'
-import { openEmbeddedLog } from '@millrace/log'
+import { type EmbeddedLog, openEmbeddedLog } from '@millrace/log'
 import { createLogger, createServer, requireKey } from '@millrace/server'
 import { TOPICS } from '@millrace/shared'
 import { migrate, openStore } from '@millrace/store'
-import { startPipeline } from './pipeline-client.ts'
+import { type Pipeline, startPipeline } from './pipeline-client.ts'
 import type { StandaloneSettings } from './settings.ts'
 import { VERSION } from './version.ts'
 
 /** How long a graceful stop waits until what was accepted is in the store; what is left is done at the next start. */
 const DRAIN_MS = 10_000
+const DRAIN_POLL_MS = 50
 
 export interface Standalone {
   readonly url: string
@@ -29,15 +30,18 @@ export async function startStandalone(settings: StandaloneSettings, onFailure: (
   const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'millrace')
   await mkdir(dataDir, { recursive: true })
 
-  const log = await openEmbeddedLog({ dir: dataDir, logger })
-  const admin = log.admin()
-  await admin.ensureTopics(TOPICS, settings.MILLRACE_PARTITIONS)
+  const log = await openEmbeddedLog({
+    dir: join(dataDir, 'log'),
+    topics: TOPICS,
+    hitPartitions: settings.MILLRACE_PARTITIONS,
+    retentionHeld: true,
+    onNotice: ({ kind, text }) => logger.info({ kind }, text),
+    onFailure,
+  })
   const store = await openStore({ url: settings.MILLRACE_CLICKHOUSE_URL, dataDir, role: 'read' })
   await migrate(store)
-  const pipeline = await startPipeline(
-    { settings: { ...settings, MILLRACE_DATA_DIR: dataDir }, logPort: log.port(), build: VERSION },
-    onFailure,
-  )
+  const { MILLRACE_TRUSTED_PROXIES: _, ...pipelineSettings } = { ...settings, MILLRACE_DATA_DIR: dataDir }
+  const pipeline = await startPipeline({ settings: pipelineSettings, logPort: log.port(), build: VERSION }, onFailure)
 
   const server = createServer({
     host: settings.MILLRACE_HOST,
@@ -46,10 +50,11 @@ export async function startStandalone(settings: StandaloneSettings, onFailure: (
     logger,
     extraMetrics: [() => pipeline.metrics()],
   })
-  if (settings.MILLRACE_ADMIN_KEY) requireKey(server, settings.MILLRACE_ADMIN_KEY, ['/v1/query'])
+  if (settings.MILLRACE_ADMIN_KEY) requireKey(server.app, settings.MILLRACE_ADMIN_KEY, ['/v1/query'])
   const collector = await startCollector({ log, server, settings })
   registerQueryApi({ server, store, settings, completeUntil: () => pipeline.completeUntil() })
   const url = await server.listen()
+  releaseRetention(log, pipeline).catch(onFailure)
 
   return {
     url,
@@ -57,17 +62,26 @@ export async function startStandalone(settings: StandaloneSettings, onFailure: (
     async close() {
       await collector.close()
       await server.close()
-      await drained(() => pipeline.completeUntil())
+      await drained(pipeline, Date.now(), DRAIN_MS)
       await pipeline.close()
       await store.close()
-      await admin.close()
       await log.close()
     },
   }
 }
 
-/** Waits until every hit accepted before the call is in the store, or DRAIN_MS. */
-async function drained(completeUntil: () => Promise<number>): Promise<void> {
-  const stopped = Date.now()
-  while (Date.now() < stopped + DRAIN_MS && (await completeUntil()) < stopped) await sleep(20)
+/** Nothing expires before the enricher has caught up with what was there at the start. */
+async function releaseRetention(log: EmbeddedLog, pipeline: Pipeline): Promise<void> {
+  if (await drained(pipeline, Date.now(), Number.POSITIVE_INFINITY)) await log.releaseRetention()
+}
+
+/** Waits until every hit that was in the log at `timeMs` is in the store; false when `patienceMs` or the pipeline ended before. */
+async function drained(pipeline: Pipeline, timeMs: number, patienceMs: number): Promise<boolean> {
+  const deadline = Date.now() + patienceMs
+  while (!pipeline.closed) {
+    if ((await pipeline.completeUntil()) >= timeMs) return true
+    if (Date.now() > deadline) return false
+    await sleep(DRAIN_POLL_MS)
+  }
+  return false
 }

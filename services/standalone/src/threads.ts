@@ -1,10 +1,10 @@
-import type { SettingsOf } from '@millrace/shared'
 import type { MessagePort } from 'node:worker_threads'
-import type { STANDALONE_SETTINGS } from './settings.ts'
+import type { StandaloneSettings } from './settings.ts'
 
 /** What the pipeline thread is started with. */
 export interface PipelineInput {
-  readonly settings: SettingsOf<typeof STANDALONE_SETTINGS>
+  /** Without the trusted proxies: only the collector needs them, and they cannot be cloned. */
+  readonly settings: Omit<StandaloneSettings, 'MILLRACE_TRUSTED_PROXIES'>
   readonly logPort: MessagePort
   readonly build: string
 }

@@ -1,0 +1,213 @@
+/**
+ * `npm run bench -- spine`: one process, hits over HTTP until they are in reports; 1, 10 and 100 hits a request, as fast as
+ * answers come, then a steady 1,000 hits/s. Options: --seconds (of each step, 30) --warmup (3) --hits 1,10,100 --connections --no-write.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { openStore } from '@millrace/store'
+import { freePort, type Product, pageView, postHits, query, startProduct, waitUntil } from '@millrace/testing'
+import { type LoadReport, spawnLoad } from './load/index.ts'
+import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '30' },
+    warmup: { type: 'string', default: '3' },
+    hits: { type: 'string', default: '1,10,100' },
+    connections: { type: 'string', default: '64' },
+    'no-write': { type: 'boolean', default: false },
+  },
+})
+
+interface Step {
+  readonly name: string
+  readonly hitsPerRequest: number
+  /** 0 = as fast as answers come. */
+  readonly rate: number
+  readonly sites: readonly string[]
+}
+
+interface Measured {
+  readonly step: Step
+  readonly load: LoadReport
+  /** Accepted by the warm-up and the step: what has to be stored. */
+  readonly accepted: number
+  readonly acceptedPerSecond: number
+  /** Hits of the step over the time from its start until all of them were in reports. */
+  readonly storedPerSecond: number
+  readonly cpuUsPerHit: number
+  readonly threads: readonly string[]
+  readonly memory: { nowMb: number; peakMb: number }
+  /** Milliseconds from sending a single hit to its being in a report, one about every second. */
+  readonly toReportMs: readonly number[]
+}
+
+const PROBE = 'probe'
+
+async function measure(product: Product, step: Step): Promise<Measured> {
+  const options = {
+    ...{ url: product.url, connections: Number(args.connections), hitsPerRequest: [step.hitsPerRequest] },
+    ...{ rate: step.rate, sites: step.sites, maxHits: 50_000_000, visitors: 50_000 },
+  }
+  const warm = await spawnLoad({ ...options, seconds: Number(args.warmup), seed: 100 + step.hitsPerRequest }).done
+  await complete(product)
+  const startedAt = performance.now()
+  const [threadsBefore, cpuBefore] = [cpuByThread(product.pid), cpuOfProcess(product.pid)]
+  const load = spawnLoad({ ...options, seconds: Number(args.seconds), seed: step.hitsPerRequest + step.rate })
+  const toReportMs = await probe(product, load.done)
+  const report = await load.done
+  await complete(product)
+  const storedSeconds = (performance.now() - startedAt) / 1_000
+  const hits = report.answeredHits
+  return {
+    step,
+    load: report,
+    accepted: warm.answeredHits + hits,
+    acceptedPerSecond: hits / Math.min(report.seconds, Number(args.seconds)),
+    storedPerSecond: hits / storedSeconds,
+    cpuUsPerHit: (cpuOfProcess(product.pid) - cpuBefore) / hits,
+    threads: cpuBetween(threadsBefore, cpuByThread(product.pid))
+      .filter(([, us]) => us / hits >= 0.1)
+      .map(([name, us]) => `${name} ${(us / hits).toFixed(1)}`),
+    memory: memoryOf(product.pid),
+    toReportMs,
+  }
+}
+
+/** Sends a hit now and then and asks until it is in the report. */
+async function probe(product: Product, until: Promise<unknown>): Promise<number[]> {
+  let over = false
+  void until.then(() => {
+    over = true
+  })
+  const counted = async (): Promise<number> =>
+    (await query(product.url, { site: PROBE, period: '24h', metrics: ['page_views'] })).totals.page_views ?? 0
+  const times: number[] = []
+  await sleep(1_000)
+  while (!over) {
+    const before = await counted()
+    const sentAt = performance.now()
+    await postHits(product.url, pageView({ site: PROBE }))
+    await waitUntil('the probe is in the report', async () => (await counted()) > before, 60_000)
+    times.push(performance.now() - sentAt)
+    await sleep(1_000)
+  }
+  return times
+}
+
+/** Every hit that was accepted before the call is counted. */
+async function complete(product: Product): Promise<void> {
+  const now = Date.now()
+  const body = { site: PROBE, period: 'today', metrics: ['page_views'] }
+  await waitUntil(
+    'everything is counted',
+    async () => Date.parse((await query(product.url, body)).complete_until) >= now,
+    300_000,
+  )
+}
+
+/** Kept rows by site, read from the folder of the stopped product. */
+async function keptBySite(dataDir: string): Promise<Map<string, number>> {
+  const store = await openStore({ dataDir, role: 'read' })
+  const rows = await store.query<{ site: string; hits: string }>(
+    "SELECT site, count() AS hits FROM millrace.hits WHERE verdict = 'keep' GROUP BY site",
+  )
+  await store.close()
+  return new Map(rows.map(({ site, hits }) => [site, Number(hits)]))
+}
+
+const quantile = (values: readonly number[], q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN
+const count = (value: number): string => Math.round(value).toLocaleString('en')
+const ms = (value: number, digits = 0): string => `${value.toFixed(digits)} ms`
+
+function tableOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>): string {
+  const head = [
+    'step',
+    'accepted hits/s',
+    'stored hits/s',
+    'answer p50',
+    'p99',
+    'max',
+    'hit to report p50',
+    'max',
+    'CPU µs/hit',
+    'RSS',
+    'accepted',
+    'stored',
+  ]
+  const rows = measured.map((m) => [
+    m.step.name,
+    count(m.acceptedPerSecond),
+    count(m.storedPerSecond),
+    ms(m.load.p50Us / 1_000, 1),
+    ms(m.load.p99Us / 1_000, 1),
+    ms(m.load.maxUs / 1_000),
+    ms(quantile(m.toReportMs, 0.5)),
+    ms(Math.max(...m.toReportMs)),
+    m.cpuUsPerHit.toFixed(1),
+    `${count(m.memory.nowMb)} MB`,
+    count(m.accepted),
+    count(m.step.sites.reduce((sum, site) => sum + (kept.get(site) ?? 0), 0)),
+  ])
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n')
+}
+
+function noteOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>, date: string): string {
+  const [cpu] = cpus()
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
+  return `# Spine: HTTP to report in one process, ${date}
+
+Machine: ${cpus().length} × ${cpu?.model ?? 'unknown CPU'}, ${memory}, Node ${process.versions.node}; load generator on the same machine.
+Command: \`npm run bench -- spine ${process.argv.slice(2).join(' ')}\`
+
+A 202 promises that the hit is in the log and fsynced. \`stored hits/s\` ends when the last hit of the step is in reports.
+Hits of about 530 bytes of JSON from 50,000 visitors with ${args.connections} connections, ${args.seconds} s a step after a warm-up.
+Hit to report: a single hit sent about every second beside the load, until POST /v1/query counts it.
+
+${tableOf(measured, kept)}
+
+CPU µs/hit by thread:
+${measured.map((m) => `- ${m.step.name}: ${m.threads.join(', ')}; load generator ${m.load.ownUsPerRequest.toFixed(1)} a request; peak RSS ${count(m.memory.peakMb)} MB`).join('\n')}
+`
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-spine-bench-'))
+const dataDir = join(folder, 'data')
+const steps: Step[] = args.hits.split(',').map((text) => ({
+  name: `${text} a request`,
+  hitsPerRequest: Number(text),
+  rate: 0,
+  sites: ['a', 'b', 'c'].map((letter) => `full-${text}-${letter}`),
+}))
+steps.push({ name: '1,000 hits/s', hitsPerRequest: 1, rate: 1_000, sites: ['steady-a', 'steady-b'] })
+
+const product = startProduct({ dataDir, port: await freePort(), env: { MILLRACE_TRUSTED_PROXIES: '127.0.0.1/32' } })
+await product.ready()
+const measured: Measured[] = []
+for (const step of steps) {
+  console.error(`measuring: ${step.name}`)
+  measured.push(await measure(product, step))
+}
+await product.stop()
+const kept = await keptBySite(dataDir)
+rmSync(folder, { recursive: true, force: true })
+
+const date = new Date().toISOString().slice(0, 10)
+const note = noteOf(measured, kept, date)
+console.log(note)
+if (!args['no-write']) {
+  const results = fileURLToPath(new URL('./results', import.meta.url))
+  mkdirSync(results, { recursive: true })
+  writeFileSync(join(results, `spine-${date}.md`), note)
+}
+const lost = measured.filter(
+  ({ step, accepted }) => step.sites.reduce((sum, site) => sum + (kept.get(site) ?? 0), 0) !== accepted,
+)
+for (const { step } of lost) console.error(`${step.name}: accepted and stored differ`)
+process.exit(lost.length === 0 ? 0 : 1)

@@ -1,0 +1,5 @@
+export * from './builders.ts'
+export * from './http.ts'
+export * from './product.ts'
+export * from './recount.ts'
+export * from './wait-until.ts'

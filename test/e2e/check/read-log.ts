@@ -1,0 +1,74 @@
+import { join } from 'node:path'
+import { type EventLog, openEmbeddedLog } from '@millrace/log'
+import { AGGREGATOR_GROUP, decodeEnriched, HITS_ENRICHED, HITS_RAW, SALTS } from '@millrace/shared'
+import type { PartitionRecords } from '@millrace/testing'
+import type { Findings } from './findings.ts'
+
+/** The log of a stopped installation. */
+export interface StoppedLog {
+  readonly epoch: number
+  readonly partitions: number
+  /** Salts by date: the first of a date counts. */
+  readonly salts: ReadonlyMap<string, Buffer>
+  rawPartitions(): Iterable<PartitionRecords>
+  /** Follows the chain of every partition to its end: rows that its accepted records hold. */
+  checkChain(findings: Findings): Promise<number>
+  close(): Promise<void>
+}
+
+/** Opens the log in `dataDir`. Nothing else may have it open. */
+export async function openStoppedLog(dataDir: string): Promise<StoppedLog> {
+  const log = await openEmbeddedLog({ dir: join(dataDir, 'log'), hitPartitions: 1, retentionHeld: true })
+  const reader = log.reader()
+  const partitions = await log.admin().partitions(HITS_RAW.name)
+  const everything = (topic: string, partition: number) => reader.read(topic, partition, 0, Number.MAX_SAFE_INTEGER)
+  const salts = new Map<string, Buffer>()
+  for await (const records of everything(SALTS.name, 0)) {
+    for (const { key, value } of records) {
+      if (key && value && !salts.has(key.toString())) salts.set(key.toString(), value)
+    }
+  }
+  return {
+    epoch: await log.epoch(),
+    partitions,
+    salts,
+    *rawPartitions() {
+      for (let partition = 0; partition < partitions; partition++) {
+        yield { partition, batches: everything(HITS_RAW.name, partition) }
+      }
+    },
+    checkChain: (findings) => checkChain(log, partitions, findings),
+    close: () => log.close(),
+  }
+}
+
+async function checkChain(log: EventLog, partitions: number, findings: Findings): Promise<number> {
+  const chain = 'I4 the chain of hits.enriched is contiguous'
+  const rawEnds = await log.admin().endOffsets(HITS_RAW.name)
+  const enrichedEnds = await log.admin().endOffsets(HITS_ENRICHED.name)
+  const committed = await log.admin().committed(AGGREGATOR_GROUP, HITS_ENRICHED.name)
+  let rows = 0
+  for (let partition = 0; partition < partitions; partition++) {
+    let head = -1
+    let nextSource = 0
+    for await (const records of log.reader().read(HITS_ENRICHED.name, partition, 0, Number.MAX_SAFE_INTEGER)) {
+      for (const stored of records) {
+        const record = decodeEnriched(stored)
+        if (record.prev !== head) continue
+        findings.same(chain, `partition ${partition}, record ${stored.offset}: src_from`, nextSource, record.srcFrom)
+        head = stored.offset
+        nextSource = record.srcTo + 1
+        rows += record.rows
+      }
+    }
+    findings.same(chain, `partition ${partition}: end of the source`, rawEnds.get(partition) ?? 0, nextSource)
+    const left = 'I6 nothing is left to insert'
+    findings.same(
+      left,
+      `partition ${partition}: position`,
+      enrichedEnds.get(partition) ?? 0,
+      committed.get(partition)?.offset ?? 0,
+    )
+  }
+  return rows
+}

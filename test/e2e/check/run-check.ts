@@ -1,0 +1,19 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { CheckOptions } from './check-folder.ts'
+import type { CheckReport } from './findings.ts'
+
+export type CheckRequest = Omit<CheckOptions, 'journal'> & { readonly journalPath?: string; readonly plant?: string }
+
+/** Checks a stopped data folder in a new process, which alone opens it. @throws Error when the check itself failed */
+export async function runCheck(request: CheckRequest): Promise<CheckReport> {
+  const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', cli, JSON.stringify(request)])
+  const output: Buffer[] = []
+  const errors: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  if (code !== 0) throw new Error(`the check failed (${code}): ${Buffer.concat(errors).toString().slice(-4_000)}`)
+  return JSON.parse(Buffer.concat(output).toString())
+}
