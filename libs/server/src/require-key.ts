@@ -6,7 +6,9 @@ import type { FastifyInstance } from 'fastify'
 export function requireKey(app: FastifyInstance, key: string, prefixes: readonly string[]): void {
   const expected = hash('sha256', `Bearer ${key}`, 'buffer')
   app.addHook('onRequest', async (request, reply) => {
-    if (!prefixes.some((prefix) => request.url.startsWith(prefix))) return
+    // The route, not the address as sent: the router decodes `/v1/%71uery`, and would lead past a look at that.
+    const route = request.routeOptions.url ?? ''
+    if (!prefixes.some((prefix) => route.startsWith(prefix))) return
     const given = hash('sha256', request.headers.authorization ?? '', 'buffer')
     if (timingSafeEqual(given, expected)) return
     reply.header('www-authenticate', 'Bearer')
