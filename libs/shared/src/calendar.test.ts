@@ -16,6 +16,8 @@ describe('LocalDays', () => {
     ['America/New_York', '2026-11-02T05:00:00.000Z', '2026-11-02'],
     ['Pacific/Kiritimati', '2026-11-22T10:00:00.000Z', '2026-11-23'],
     ['Australia/Lord_Howe', '2026-04-04T15:00:00.000Z', '2026-04-05'], // summer time of half an hour ends there
+    ['America/St_Johns', '2010-11-07T02:30:59.999Z', '2010-11-07'], // summer time ended there at 00:01: 6 Nov comes again
+    ['America/St_Johns', '2010-11-07T02:31:00.000Z', '2010-11-06'],
     ['UTC', '1969-12-31T23:59:59.999Z', '1969-12-31'],
   ])('it knows the date in %s at %s', (zone, time, date) => {
     expect(dateOfDay(new LocalDays(zone).dayOf(Date.parse(time)))).toBe(date)

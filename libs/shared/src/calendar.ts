@@ -8,7 +8,7 @@ function offsetAt(formatter: Intl.DateTimeFormat, timeMs: number): number {
   return local - Math.floor(timeMs / 1000) * 1000
 }
 
-/** Local days of one time zone. Zone offsets change on quarter hours only (IANA, since 1972), so they are kept by quarter hour. */
+/** Local days of one time zone. Zone offsets change on whole minutes only (IANA, since 1972), so they are kept by minute. */
 export class LocalDays {
   readonly zone: string
   readonly #formatter: Intl.DateTimeFormat
@@ -39,12 +39,12 @@ export class LocalDays {
   /** Milliseconds that local time is ahead of UTC at `timeMs`. */
   offset(timeMs: number): number {
     if (this.zone === 'UTC') return 0
-    const quarter = Math.floor(timeMs / 900_000)
-    let offset = this.#offsets.get(quarter)
+    const minute = Math.floor(timeMs / 60_000)
+    let offset = this.#offsets.get(minute)
     if (offset === undefined) {
       if (this.#offsets.size > 10_000) this.#offsets.clear()
-      offset = offsetAt(this.#formatter, quarter * 900_000)
-      this.#offsets.set(quarter, offset)
+      offset = offsetAt(this.#formatter, minute * 60_000)
+      this.#offsets.set(minute, offset)
     }
     return offset
   }

@@ -17,9 +17,12 @@ export interface Recovered {
 export interface Facts {
   assigned(partition: number, offset: number): void
   startedWithoutPosition(partition: number, offset: number, maxKo: number): void
+  /** Without a position a target was found to end early in a month, and was brought up to the others. */
+  mended(partition: number, target: string, month: number, records: number): void
   lost(partitions: readonly number[]): void
   /** The partition does nothing until it is assigned anew: a person has to look at it. */
   stopped(partition: number, reason: string): void
+  accepted(records: number): void
   rejected(partition: number, rejected: readonly Rejection[]): void
   flushed(rows: number, bytes: number, seconds: number): void
   insertInDoubt(flush: string, error: unknown): void
@@ -52,6 +55,9 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
     startedWithoutPosition(partition, offset, max_ko) {
       logger.warn({ partition, offset, max_ko }, 'no committed position: starting behind what the store holds')
     },
+    mended(partition, target, month, records) {
+      logger.warn({ partition, target, month, records }, 'an interrupted flush was completed without its plan')
+    },
     lost(partitions) {
       for (const partition of partitions) stopped.delete(partition)
       countStopped()
@@ -62,6 +68,7 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
       countStopped()
       logger.error({ partition, reason }, 'partition stopped')
     },
+    accepted: (records) => metrics.accepted.inc(records),
     rejected(partition, rejected) {
       for (const reason of rejected) metrics.rejected.inc({ reason })
       logger.warn({ partition, records: rejected.length }, 'enriched records rejected: not the next of the chain')
@@ -119,6 +126,7 @@ function createMetrics(registry: Registry) {
     recoveries: counter('recoveries_total', 'Flushes that were in doubt and brought to their end, by cause', ['cause']),
     slicesChecked: counter('slices_checked_total', 'Slices that recoveries looked into'),
     slicesMissing: counter('slices_missing_total', 'Slices that recoveries found missing and inserted'),
+    accepted: counter('accepted_records_total', 'Enriched records taken from the log, the next of the chain'),
     rejected: counter('rejected_records_total', 'Enriched records that were not the next of the chain, by reason', [
       'reason',
     ]),

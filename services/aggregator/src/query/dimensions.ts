@@ -7,7 +7,7 @@ export interface BucketDimension {
   readonly unit: BucketUnit
 }
 /** What comes round again, in the asked zone: `weekday` 1 (Monday) to 7, `hour_of_day` 0 to 23. */
-export interface CycleDimension {
+interface CycleDimension {
   readonly kind: 'cycle'
   readonly name: CycleName
 }
@@ -15,7 +15,7 @@ export interface CycleDimension {
  * A column. One that only hits have (`sessions: null`) counts a session for every value that its page views and events
  * have; one that only sessions have counts their hits.
  */
-export interface ColumnDimension {
+interface ColumnDimension {
   readonly kind: 'column'
   readonly name: string
   readonly hits: string | null
@@ -25,7 +25,7 @@ export interface ColumnDimension {
   readonly only?: 'event'
 }
 /** A property of events (`props.plan`) or a tag (`tags.section`), of the hits that have it. */
-export interface MapDimension {
+interface MapDimension {
   readonly kind: 'map'
   readonly name: string
   readonly map: 'props' | 'tags'
@@ -35,7 +35,7 @@ export interface MapDimension {
 export type Dimension = BucketDimension | CycleDimension | ColumnDimension | MapDimension
 
 export const CYCLES = { weekday: [1, 7], hour_of_day: [0, 23] } as const
-export type CycleName = keyof typeof CYCLES
+type CycleName = keyof typeof CYCLES
 
 /** Columns of both tables under the dimension's own name. */
 const SHARED = [

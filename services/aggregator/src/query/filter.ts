@@ -1,16 +1,7 @@
 import type { FieldError } from '@millrace/shared'
 import { type Dimension, findDimension } from './dimensions.ts'
 
-export const OPERATORS = [
-  'is',
-  'is_not',
-  'contains',
-  'contains_not',
-  'matches',
-  'matches_not',
-  'greater',
-  'less',
-] as const
+const OPERATORS = ['is', 'is_not', 'contains', 'contains_not', 'matches', 'matches_not', 'greater', 'less'] as const
 export type Operator = (typeof OPERATORS)[number]
 type Value = string | number | boolean
 
@@ -22,11 +13,11 @@ export interface Condition {
   readonly values: readonly Value[]
   readonly pointer: string
 }
-export interface Group {
+interface Group {
   readonly kind: 'and' | 'or'
   readonly parts: readonly Filter[]
 }
-export interface Negation {
+interface Negation {
   readonly kind: 'not'
   readonly part: Filter
 }
@@ -60,7 +51,7 @@ export function showFilter(filter: Filter): unknown {
 }
 
 /** Whether `greater` and `less` make sense: numbers, and dates whose text sorts like time. */
-export function isOrdered(dimension: Dimension): boolean {
+function isOrdered(dimension: Dimension): boolean {
   if (dimension.kind === 'column') return dimension.type !== 'String'
   return dimension.kind !== 'map' || dimension.map === 'props'
 }

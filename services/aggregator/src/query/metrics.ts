@@ -2,8 +2,8 @@
  * What is added up, and from which rows: visitors, page views and events from hits, all else from sessions, which are
  * dated by their start. `session_views` are the page views of those sessions.
  */
-export const HIT_MEASURES = ['visitors', 'page_views', 'events'] as const
-export const SESSION_MEASURES = ['sessions', 'bounces', 'session_ms', 'session_views'] as const
+const HIT_MEASURES = ['visitors', 'page_views', 'events'] as const
+const SESSION_MEASURES = ['sessions', 'bounces', 'session_ms', 'session_views'] as const
 export type HitMeasure = (typeof HIT_MEASURES)[number]
 export type SessionMeasure = (typeof SESSION_MEASURES)[number]
 export type Measure = HitMeasure | SessionMeasure

@@ -14,9 +14,9 @@ export const NAMED_PERIODS = [
   'year_to_date',
   'all',
 ] as const
-export type NamedPeriod = (typeof NAMED_PERIODS)[number]
+type NamedPeriod = (typeof NAMED_PERIODS)[number]
 /** A period as asked: dates (`2026-11-14`, inclusive local days), RFC 3339 times or epoch ms (half-open). */
-export interface Between {
+interface Between {
   readonly from: string | number
   readonly to: string | number
 }

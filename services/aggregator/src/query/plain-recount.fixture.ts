@@ -78,7 +78,7 @@ export function recountPlainly(query: PlainQuery, site: RandomSite): Map<string,
   return new Map([...tallies].map(([key, tally]) => [key, numbersOf(tally)]))
 }
 
-export function numbersOf(tally: Tally): Numbers {
+function numbersOf(tally: Tally): Numbers {
   const per = (sum: number): number | null => (tally.sessions === 0 ? null : sum / tally.sessions)
   return {
     visitors: tally.visitors.size,

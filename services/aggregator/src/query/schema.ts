@@ -20,9 +20,9 @@ const period = Type.Union(
 
 /** Comparison periods with a name. */
 export const NAMED_COMPARISONS = ['previous_period', 'previous_year'] as const
-export const MAX_METRICS = 20
-export const MAX_DIMENSIONS = 5
-export const MAX_OFFSET = 10_000_000
+const MAX_METRICS = 20
+const MAX_DIMENSIONS = 5
+const MAX_OFFSET = 10_000_000
 
 /** Body of POST /v1/query: the form. What the values mean is checked by parseQuery. */
 export const QuerySchema = Type.Object(

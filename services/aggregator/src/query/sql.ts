@@ -105,84 +105,69 @@ function split(dimensions: readonly Dimension[], table: RawTable): { own: number
   return { own, foreign: all.filter((i) => !own.includes(i)) }
 }
 
+const inner = (columns: readonly string[], table: RawTable, where: readonly string[], tail = ''): string =>
+  nested(`SELECT ${columns.join(', ')}\nFROM millrace.${table}\nWHERE ${allOf(where)}${tail}`)
+
+/** SELECT over hits and sessions, joined by session. */
+function joined(
+  columns: readonly string[],
+  hits: string,
+  sessions: string,
+  unfold: string,
+  by: readonly unknown[],
+): string {
+  const from = `${hits} AS hit\nINNER JOIN ${sessions} AS session USING session_id${unfold}`
+  return select(columns, from, [], by)
+}
+
 /** A session counts for every value that its (chosen) hits have, such as every path it saw, once for each. */
 function fromSessionsJoined(question: Question, binder: Binder): string {
-  const { own, foreign } = split(question.dimensions, 'sessions')
-  const filterTable: RawTable = question.filter && isOfSessions(question.filter) ? 'sessions' : 'hits'
-  const filter = filterRows(question.filter, filterTable, question, binder)
-  const value = (i: number, table: RawTable) =>
-    `${dimensionSql(question.dimensions[i]!, table, question, binder)} AS ${alias(i)}`
-  const { sessions } = measuresOf(question.metrics)
-  const hits = [
-    ...ownRows('hits', question, binder),
-    ...aroundPeriod(2, question, binder),
-    ...havingValues(
-      foreign.map((i) => question.dimensions[i]!),
-      binder,
-    ),
-    ...(filterTable === 'hits' ? filter : []),
-  ]
-  const signed = [
-    ...ownRows('sessions', question, binder),
-    ...duringPeriod('sessions', question, binder),
-    ...(filterTable === 'sessions' ? filter : []),
-  ]
-  const sums = sessions.map((measure) => `${OF_SESSIONS[measure]} AS s_${measure}`)
-  const total = Object.fromEntries(sessions.map((measure) => [measure, `sum(s_${measure})`]))
-  const columns = question.dimensions.map((_, i) =>
+  const { dimensions, filter, metrics } = question
+  const { own, foreign } = split(dimensions, 'sessions')
+  const value = (i: number, table: RawTable) => dimensionSql(dimensions[i]!, table, question, binder)
+  const table: RawTable = filter && isOfSessions(filter) ? 'sessions' : 'hits'
+  const chosen = filterRows(filter, table, question, binder)
+
+  const ofHits = [...ownRows('hits', question, binder), ...aroundPeriod(2, question, binder)]
+  ofHits.push(...havingValues(pick(dimensions, foreign), binder), ...(table === 'hits' ? chosen : []))
+  // Values are collected by session before the join: twice as fast as joining distinct pairs of session and value.
+  const values = `groupUniqArray(tuple(${foreign.map((i) => value(i, 'hits')).join(', ')})) AS of_hits`
+  const hits = inner(['session_id', values], 'hits', ofHits, '\nGROUP BY session_id')
+
+  const ofSessions = [...ownRows('sessions', question, binder), ...duringPeriod('sessions', question, binder)]
+  ofSessions.push(...(table === 'sessions' ? chosen : []))
+  const measured = measuresOf(metrics).sessions
+  const sums = measured.map((measure) => `${OF_SESSIONS[measure]} AS s_${measure}`)
+  const keys = own.map((i) => `${value(i, 'sessions')} AS ${alias(i)}`)
+  const byKeys = `\nGROUP BY ${['session_id', ...own.map(alias)].join(', ')}\nHAVING sum(sign) != 0`
+  const sessions = inner(['session_id', ...keys, ...sums], 'sessions', ofSessions, byKeys)
+
+  const shown = dimensions.map((_, i) =>
     foreign.includes(i) ? `tupleElement(found, ${foreign.indexOf(i) + 1}) AS ${alias(i)}` : alias(i),
   )
-  const values = foreign.map((i) => dimensionSql(question.dimensions[i]!, 'hits', question, binder))
-  // Values are collected by session before the join: twice as fast as joining distinct pairs of session and value.
-  return `SELECT ${[...columns, ...measures(total, question)].join(',\n  ')}
-FROM (
-  SELECT session_id, groupUniqArray(tuple(${values.join(', ')})) AS of_hits
-  FROM millrace.hits
-  WHERE ${allOf(hits)}
-  GROUP BY session_id
-) AS hit
-INNER JOIN (
-  SELECT ${['session_id', ...own.map((i) => value(i, 'sessions')), ...sums].join(', ')}
-  FROM millrace.sessions
-  WHERE ${allOf(signed)}
-  GROUP BY ${['session_id', ...own.map(alias)].join(', ')}
-  HAVING sum(sign) != 0
-) AS session USING session_id
-ARRAY JOIN of_hits AS found
-GROUP BY ${question.dimensions.map((_, i) => alias(i)).join(', ')}`
+  const totals = Object.fromEntries(measured.map((measure) => [measure, `sum(s_${measure})`]))
+  return joined([...shown, ...measures(totals, question)], hits, sessions, '\nARRAY JOIN of_hits AS found', dimensions)
 }
 
 /** A hit counts under what only its session knows (the exit page). */
 function fromHitsJoined(question: Question, binder: Binder): string {
-  const { own, foreign } = split(question.dimensions, 'hits')
-  const value = (i: number, table: RawTable) =>
-    `${dimensionSql(question.dimensions[i]!, table, question, binder)} AS ${alias(i)}`
-  const hits = [
-    ...ownRows('hits', question, binder),
-    ...duringPeriod('hits', question, binder),
-    ...havingValues(
-      own.map((i) => question.dimensions[i]!),
-      binder,
-    ),
-    ...filterRows(question.filter, 'hits', question, binder),
-  ]
-  const signed = [...ownRows('sessions', question, binder), ...aroundPeriod(2, question, binder)]
-  const columns = [...question.dimensions.map((_, i) => alias(i)), ...measures(OF_HITS, question)]
-  return `SELECT ${columns.join(',\n  ')}
-FROM (
-  SELECT ${['session_id', 'visitor_id', 'type', ...own.map((i) => value(i, 'hits'))].join(', ')}
-  FROM millrace.hits
-  WHERE ${allOf(hits)}
-) AS hit
-INNER JOIN (
-  SELECT ${['session_id', ...foreign.map((i) => value(i, 'sessions'))].join(', ')}
-  FROM millrace.sessions
-  WHERE ${allOf(signed)}
-  GROUP BY ${['session_id', ...foreign.map(alias)].join(', ')}
-  HAVING sum(sign) > 0
-) AS session USING session_id
-GROUP BY ${question.dimensions.map((_, i) => alias(i)).join(', ')}`
+  const { dimensions, filter } = question
+  const { own, foreign } = split(dimensions, 'hits')
+  const keys = (indices: readonly number[], table: RawTable) =>
+    indices.map((i) => `${dimensionSql(dimensions[i]!, table, question, binder)} AS ${alias(i)}`)
+
+  const ofHits = [...ownRows('hits', question, binder), ...duringPeriod('hits', question, binder)]
+  ofHits.push(...havingValues(pick(dimensions, own), binder), ...filterRows(filter, 'hits', question, binder))
+  const hits = inner(['session_id', 'visitor_id', 'type', ...keys(own, 'hits')], 'hits', ofHits)
+
+  const ofSessions = [...ownRows('sessions', question, binder), ...aroundPeriod(2, question, binder)]
+  const byKeys = `\nGROUP BY ${['session_id', ...foreign.map(alias)].join(', ')}\nHAVING sum(sign) > 0`
+  const sessions = inner(['session_id', ...keys(foreign, 'sessions')], 'sessions', ofSessions, byKeys)
+  const shown = dimensions.map((_, i) => alias(i))
+  return joined([...shown, ...measures(OF_HITS, question)], hits, sessions, '', dimensions)
 }
+
+const pick = <T>(list: readonly T[], indices: readonly number[]): T[] => indices.map((i) => list[i]!)
 
 /** Puts sources side by side: each fills its own measures, one row for each value of the dimensions. */
 export function combine(parts: readonly string[], { dimensions, metrics }: Question): string {
@@ -194,7 +179,7 @@ export function combine(parts: readonly string[], { dimensions, metrics }: Quest
 }
 
 /** SQL of a metric over its measures; null where it is undefined. */
-export function metricSql(metric: Metric): string {
+function metricSql(metric: Metric): string {
   return metric.per ? `if(m_${metric.per} = 0, NULL, m_${metric.of} / m_${metric.per})` : `m_${metric.of}`
 }
 

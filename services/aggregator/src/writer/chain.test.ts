@@ -1,7 +1,7 @@
 import type { StoredRecord } from '@millrace/log'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ANY_HEAD, type Cursor, findStart, follow, type Link } from './chain.ts'
+import { ANY_HEAD, type Cursor, follow, type Link, longestChain, startIn } from './chain.ts'
 import { enriched } from './test/records.ts'
 
 const stored = (offset: number, prev: number, srcFrom: number, srcTo: number): StoredRecord => ({
@@ -97,9 +97,16 @@ describe('follow', () => {
   })
 })
 
-const link = (offset: number, prev: number, srcFrom: number, srcTo: number): Link => ({ offset, prev, srcFrom, srcTo })
+const link = (offset: number, prev: number, srcFrom: number, srcTo: number): Link => ({
+  offset,
+  prev,
+  srcFrom,
+  srcTo,
+  hitRows: {},
+  sessionRows: {},
+})
 
-describe('findStart', () => {
+describe('startIn', () => {
   const chain = [link(0, -1, 0, 4), link(1, 0, 5, 5), link(2, 1, 6, 9)]
   const zombies = [link(0, -1, 0, 4), link(1, -1, 0, 2), link(2, 1, 3, 6), link(3, 0, 5, 8), link(4, 3, 9, 9)]
   const cutOff = [link(7, 5, 90, 91), link(8, 6, 92, 95), link(9, 8, 96, 99)]
@@ -113,6 +120,6 @@ describe('findStart', () => {
     ['starts at the end of an empty log', [], 0, 0, -1, { next: 0, head: -1, srcMax: -1 }],
     ['does not know the head when everything was deleted', [], 12, 12, 40, { next: 12, head: ANY_HEAD, srcMax: 40 }],
   ])('%s', (_title, links, low, end, maxKo, expected) => {
-    expect(findStart(links, low, end, maxKo)).toEqual(expected)
+    expect(startIn(longestChain(links, low), end, maxKo)).toEqual(expected)
   })
 })

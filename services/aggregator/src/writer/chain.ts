@@ -1,5 +1,5 @@
 import type { StoredRecord } from '@millrace/log'
-import { decodeEnriched, type EnrichedRecord } from '@millrace/shared'
+import { decodeEnriched, type EnrichedRecord, type RowsByMonth } from '@millrace/shared'
 
 /** Where a reader of one partition of hits.enriched stands. */
 export interface Cursor {
@@ -73,38 +73,29 @@ function readable(stored: StoredRecord): EnrichedRecord | null {
   }
 }
 
-/** What a record says of its place in the chain. */
+/** What a record says of itself without its rows. */
 export interface Link {
   readonly offset: number
   readonly prev: number
   readonly srcFrom: number
   readonly srcTo: number
+  readonly hitRows: RowsByMonth
+  readonly sessionRows: RowsByMonth
 }
 
 /** The link of a stored record; null when it cannot be read. */
 export function linkOf(stored: StoredRecord): Link | null {
   const record = readable(stored)
-  return record && { offset: stored.offset, prev: record.prev, srcFrom: record.srcFrom, srcTo: record.srcTo }
+  if (record === null) return null
+  const { prev, srcFrom, srcTo, hitRows, sessionRows } = record
+  return { offset: stored.offset, prev, srcFrom, srcTo, hitRows, sessionRows }
 }
 
 /**
- * Where to start without a committed position: of the chains that begin at the low end the one that reaches the highest
- * src, at its first record with src_from > `maxKo` (what the store holds already; -1 = nothing).
- * `links` are all readable records of [low, end), in order.
+ * Of the chains that begin at the low end the one that reaches the highest src: the accepted records, as far as they can
+ * be told when what they build on was deleted. `links` are all readable records from `low` on, in order.
  */
-export function findStart(links: readonly Link[], low: number, end: number, maxKo: number): Cursor {
-  const chain = longestChain(links, low)
-  const first = chain.findIndex((link) => link.srcFrom > maxKo)
-  const last = chain.at(-1)
-  if (first >= 0) {
-    const { offset, prev } = chain[first]!
-    return { next: offset, head: prev, srcMax: chain[first - 1]?.srcTo ?? maxKo }
-  }
-  if (last) return { next: end, head: last.offset, srcMax: Math.max(last.srcTo, maxKo) }
-  return { next: end, head: low === 0 && end === 0 ? -1 : ANY_HEAD, srcMax: maxKo }
-}
-
-function longestChain(links: readonly Link[], low: number): readonly Link[] {
+export function longestChain(links: readonly Link[], low: number): readonly Link[] {
   const byTip = new Map<number, Link[]>()
   const roots = new Set<number>()
   let best: Link[] = []
@@ -119,4 +110,19 @@ function longestChain(links: readonly Link[], low: number): readonly Link[] {
     if (best.length === 0 || link.srcTo > best.at(-1)!.srcTo) best = chain
   }
   return best
+}
+
+/**
+ * Where to start without a committed position: at the first accepted record with src_from > `maxKo`, which is what the
+ * store holds already (-1 = nothing), else at the `end` of the log.
+ */
+export function startIn(chain: readonly Link[], end: number, maxKo: number): Cursor {
+  const first = chain.findIndex((link) => link.srcFrom > maxKo)
+  const last = chain.at(-1)
+  if (first >= 0) {
+    const { offset, prev } = chain[first]!
+    return { next: offset, head: prev, srcMax: chain[first - 1]?.srcTo ?? maxKo }
+  }
+  if (last) return { next: end, head: last.offset, srcMax: Math.max(last.srcTo, maxKo) }
+  return { next: end, head: end === 0 ? -1 : ANY_HEAD, srcMax: maxKo }
 }

@@ -73,4 +73,6 @@ export function logComment(flush: string, attempt: number, table: string, deadli
 }
 
 /** How the log_comment of every insert of a flush begins. */
-export const flushPrefix = (flush: string): string => `flush=${flush} `
+export const flushPrefix = (flush: string): string => `${ALL_FLUSHES}${flush} `
+/** How the log_comment of every insert of any flush begins. */
+export const ALL_FLUSHES = 'flush='

@@ -81,8 +81,8 @@ async function fence(tools: Tools, owners: readonly Partition[], tries: number):
   return attempt
 }
 
-/** An insert that was sent and has not reached the store is refused from here on. */
-async function passDeadline({ store, patience }: Tools, deadline: number): Promise<void> {
+/** Returns when an insert that was sent and has not reached the store will be refused. */
+export async function passDeadline({ store, patience }: Tools, deadline: number): Promise<void> {
   for (let tries = 0; (await store.nowMs()) <= deadline; tries++) {
     if (!(await patience(Math.min(tries, 3)))) throw new Error('closing')
   }

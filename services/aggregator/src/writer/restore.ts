@@ -1,14 +1,12 @@
 import { HITS_ENRICHED } from '@millrace/shared'
-import { type Cursor, findStart, type Link, linkOf } from './chain.ts'
+import { type Cursor, type Link, linkOf, longestChain, startIn } from './chain.ts'
 import { HITS, keepsWatermarks, SESSIONS } from './evidence.ts'
+import { mend } from './mend.ts'
 import type { Partition } from './partitions.ts'
 import { type Committed, decodePosition } from './plan.ts'
 import { checkNotAhead, recover } from './recover.ts'
-import { type KoBySlice, largestMark, PartitionBroken } from './slices.ts'
+import { type KoBySlice, largestMark, type Marks, PartitionBroken } from './slices.ts'
 import type { Tools } from './tools.ts'
-
-/** Marks of every target that keeps some, by target. */
-type Marks = ReadonlyMap<string, KoBySlice>
 
 /**
  * Finds out where newly assigned partitions stand, brings open plans to their end, and lets the records come. Partitions
@@ -66,6 +64,14 @@ async function startWithoutPosition(tools: Tools, owner: Partition, marks: Marks
   const { low, end } = owner.assignment
   const hits = await tools.evidence.largestHits([owner.kp])
   const maxKo = Math.max(largestMark(hits, owner.kp), ...[...marks.values()].map((of) => largestMark(of, owner.kp)))
+  const chain = longestChain(await readLinks(tools, owner, low, end), low)
+  if (maxKo >= 0) await mend(tools, owner, { chain, marks, hits, maxKo })
+  const start = startIn(chain, end, maxKo)
+  tools.facts.startedWithoutPosition(owner.partition, start.next, maxKo)
+  return start
+}
+
+async function readLinks(tools: Tools, owner: Partition, low: number, end: number): Promise<Link[]> {
   const links: Link[] = []
   for await (const records of tools.reader.read(HITS_ENRICHED.name, owner.partition, low, end)) {
     for (const stored of records) {
@@ -73,9 +79,7 @@ async function startWithoutPosition(tools: Tools, owner: Partition, marks: Marks
       if (link) links.push(link)
     }
   }
-  const start = findStart(links, low, end, maxKo)
-  tools.facts.startedWithoutPosition(owner.partition, start.next, maxKo)
-  return start
+  return links
 }
 
 async function readMarks({ store, evidence }: Tools): Promise<Marks> {

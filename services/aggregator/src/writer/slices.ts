@@ -35,6 +35,8 @@ export function expectedSlices(shares: readonly Share[]): ExpectedSlices {
 export const sliceKey = ({ kp, month }: Slice): string => `${kp}/${month}`
 /** Offsets by slice key: watermarks of a target, or live markers. */
 export type KoBySlice = ReadonlyMap<string, number>
+/** Marks of every target that keeps some, by target. */
+export type Marks = ReadonlyMap<string, KoBySlice>
 
 /**
  * Log, group position and store contradict each other in a way that no crash of ours leaves. Nothing is guessed: the

@@ -21,7 +21,7 @@ const LIMITS = {
   idleCommitMs: 20,
 }
 const RECORDS = 6
-const NEVER = 1_000_000
+const CALM = () => new Fuse(1_000_000, 'crash')
 const lines: Record<string, unknown>[] = []
 const logger = createLogger('info', 'aggregator', { write: (line) => void lines.push(JSON.parse(line)) })
 
@@ -154,7 +154,7 @@ describe('startAggregator with the embedded log and chDB', () => {
 
   it('inserts every row once and ends with empty plans', async () => {
     const run = await newRun()
-    const fuse = new Fuse(NEVER, 'crash')
+    const fuse = CALM()
     const writer = await start(run, run.log, fuse)
     await until(() => settled(run.log))
     await compare(run)
@@ -166,15 +166,14 @@ describe('startAggregator with the embedded log and chDB', () => {
 
   it('inserts every row once with a process that ends at any call', async () => {
     let cut = 0
-    for (let at = 0; at < steps; at += 3) {
-      console.log(at, steps, Date.now() % 1000000)
+    for (let at = 0; at < steps; at += 4) {
       const run = await newRun()
       const fuse = new Fuse(at, 'crash')
       void start(run, run.log, fuse)
       await until(async () => fuse.burnt || (await settled(run.log)))
       await run.log.close()
       const log = await openLog(run.logDir)
-      const writer = await start(run, log, new Fuse(NEVER, 'crash'))
+      const writer = await start(run, log, CALM())
       await until(() => settled(log))
       await compare(run)
       await writer.close()
@@ -189,7 +188,7 @@ describe('startAggregator with the embedded log and chDB', () => {
     const run = await newRun()
     lines.length = 0
     await store.command('ALTER TABLE millrace.daily_pages ADD CONSTRAINT planted CHECK 1 = 0')
-    const writer = await start(run, run.log, new Fuse(NEVER, 'crash'))
+    const writer = await start(run, run.log, CALM())
     await until(() => lines.filter(({ msg }) => String(msg).startsWith('recovery failed')).length > 2)
     await store.command('ALTER TABLE millrace.daily_pages DROP CONSTRAINT planted')
     await until(() => settled(run.log))
@@ -199,9 +198,48 @@ describe('startAggregator with the embedded log and chDB', () => {
     expect(recoveries()[0]).toMatchObject({ cause: 'insert' })
   })
 
+  it('completes it in the next process when this one ends before', async () => {
+    const run = await newRun()
+    lines.length = 0
+    await store.command('ALTER TABLE millrace.daily_pages ADD CONSTRAINT planted CHECK 1 = 0')
+    const first = await start(run, run.log, CALM())
+    await until(() => lines.some(({ msg }) => String(msg).startsWith('recovery failed')))
+    await first.close()
+    await store.command('ALTER TABLE millrace.daily_pages DROP CONSTRAINT planted')
+    const writer = await start(run, run.log, CALM())
+    await until(() => settled(run.log))
+    await compare(run)
+    await writer.close()
+    await run.log.close()
+    const [recovered] = recoveries() as unknown as { slices: number; missing: number; cause: string }[]
+    expect(recovered?.cause).toBe('open_plan')
+    expect(recovered!.missing).toBeGreaterThan(0)
+    expect(recovered!.missing).toBeLessThan(recovered!.slices)
+  })
+
+  it('completes it without a position too', async () => {
+    const run = await newRun()
+    lines.length = 0
+    await store.command('ALTER TABLE millrace.daily_pages ADD CONSTRAINT planted CHECK 1 = 0')
+    const first = await start(run, run.log, CALM())
+    await until(() => lines.some(({ msg }) => String(msg).startsWith('recovery failed')))
+    await first.close()
+    await store.command('ALTER TABLE millrace.daily_pages DROP CONSTRAINT planted')
+    await run.log.close()
+    rmSync(run.logDir, { recursive: true })
+    const log = await openLog(run.logDir)
+    await log.producer().append(HITS_ENRICHED.name, new Map(run.chains.map(({ records }, p) => [p, records])))
+    const writer = await start(run, log, CALM())
+    await until(() => settled(log))
+    await compare(run)
+    await writer.close()
+    await log.close()
+    expect(lines.some(({ msg, target }) => /without its plan/.test(String(msg)) && target === 'daily_pages')).toBe(true)
+  })
+
   it('starts behind what the store holds when the group position is gone', async () => {
     const run = await newRun()
-    const first = await start(run, run.log, new Fuse(NEVER, 'crash'))
+    const first = await start(run, run.log, CALM())
     await until(() => settled(run.log))
     await first.close()
     await run.log.close()
@@ -209,7 +247,7 @@ describe('startAggregator with the embedded log and chDB', () => {
     const log = await openLog(run.logDir)
     const records = run.chains.map(({ records }) => records)
     await log.producer().append(HITS_ENRICHED.name, new Map(records.map((of, p) => [p, of])))
-    const writer = await start(run, log, new Fuse(NEVER, 'crash'))
+    const writer = await start(run, log, CALM())
     await until(() => settled(log))
     await compare(run)
     await writer.close()

@@ -4,8 +4,10 @@ import type { Facts, Recovered } from '../facts.ts'
 import type { Evidence } from './evidence.ts'
 import { WRITER_LIMITS, type WriterLimits } from './limits.ts'
 import { decodePosition } from './plan.ts'
-import { Fuse, finishRunning, modelEvidence, modelLog, modelStore, World } from './test/model.ts'
-import { chainOf } from './test/records.ts'
+import { sliceKey } from './slices.ts'
+import { type Fault, Fuse, finishRunning, modelEvidence, modelLog, modelStore, World } from './test/model.ts'
+import { chainOf, enriched, hit } from './test/records.ts'
+import type { Tools } from './tools.ts'
 import { startWriter } from './write.ts'
 
 const LIMITS: WriterLimits = {
@@ -17,10 +19,20 @@ const LIMITS: WriterLimits = {
 const NEVER = 1_000_000
 
 function notes() {
-  const told = { recovered: [] as Recovered[], stopped: [] as string[], rejected: 0, flushed: 0, crashed: 0 }
+  const told = {
+    recovered: [] as Recovered[],
+    stopped: [] as string[],
+    rejected: 0,
+    flushed: 0,
+    mended: 0,
+    failures: 0,
+    accepted: 0,
+    crashed: 0,
+  }
   const facts: Facts = {
     assigned() {},
     startedWithoutPosition() {},
+    mended: () => void told.mended++,
     lost() {},
     stopped: (_partition, reason) => void told.stopped.push(reason),
     rejected(_partition, rejected) {
@@ -30,11 +42,14 @@ function notes() {
     insertInDoubt() {},
     planFailed() {},
     recovered: (recovered) => void told.recovered.push(recovered),
-    recoveryFailed() {},
+    recoveryFailed: () => void told.failures++,
     restoreFailed() {},
     crashed: () => void told.crashed++,
     idleCommitFailed() {},
     onLag() {},
+    accepted(records) {
+      told.accepted += records
+    },
   }
   return { told, facts }
 }
@@ -59,26 +74,36 @@ const settled = (world: World): boolean =>
     return position?.offset === records.length && decodePosition(position).plan === null
   })
 
-function open(world: World, fuse: Fuse, evidence: Evidence = modelEvidence(world, fuse)) {
-  const { told, facts } = notes()
-  const store = modelStore(world, fuse)
-  const starting = startWriter({ log: modelLog(world, fuse), store, evidence, facts, limits: LIMITS })
-  return { told, starting }
+interface Changes {
+  readonly evidence?: Partial<Evidence>
+  readonly store?: Partial<Tools['store']>
+  readonly limits?: Partial<WriterLimits>
 }
 
-/** One process that meets the fault, and if it crashed another one that finishes the work. */
-async function run(world: World, fuse: Fuse, evidence?: (world: World, fuse: Fuse) => Evidence) {
-  const first = open(world, fuse, evidence?.(world, fuse))
-  void first.starting
+function open(world: World, fuse: Fuse, changes: Changes = {}) {
+  const { told, facts } = notes()
+  const evidence = { ...modelEvidence(world, fuse), ...changes.evidence }
+  const store = { ...modelStore(world, fuse), ...changes.store }
+  const limits = { ...LIMITS, ...changes.limits }
+  const starting = startWriter({ log: modelLog(world, fuse), store, evidence, facts, limits })
+  return { told, starting }
+}
+const CALM = () => new Fuse(NEVER, 'crash')
+
+/** A process that meets the fault; if it died, another one that finishes the work. */
+async function run(world: World, fuse: Fuse, changes?: Changes, meanwhile: () => void = () => {}) {
+  const first = open(world, fuse, changes)
   await until(() => fuse.burnt || settled(world))
-  const crashed = fuse.burnt && fuse.mode === 'crash'
-  if (crashed) finishRunning(world) // Embedded: the process is gone. What it had sent is in or not, and nothing follows.
-  const calm = new Fuse(NEVER, 'crash')
-  const last = crashed ? open(world, calm, evidence?.(world, calm)) : first
+  if (fuse.dead) meanwhile()
+  const last = fuse.dead ? open(world, CALM(), changes) : first
   await until(() => settled(world) || last.told.stopped.length > 0)
   await (await last.starting).close()
   finishRunning(world)
   return last.told
+}
+/** The embedded store dies with its process: what was not done of an insert is never done. */
+const storeDies = (world: World) => () => {
+  world.running.length = 0
 }
 
 /** Every row once in every target. */
@@ -100,65 +125,234 @@ function problemsOf(world: World, chains: ReturnType<typeof newWorld>['chains'])
 
 async function stepsOfCleanRun(): Promise<number> {
   const { world, chains } = newWorld()
-  const fuse = new Fuse(NEVER, 'crash')
+  const fuse = CALM()
   await run(world, fuse)
   expect(problemsOf(world, chains)).toEqual([])
   return fuse.steps
 }
 
-describe('startWriter', () => {
+describe('startWriter', { timeout: 120_000 }, () => {
   it('inserts every row once and ends with empty plans', async () => {
     expect(await stepsOfCleanRun()).toBeGreaterThan(30)
   })
 
-  it.each(['crash', 'fail'] as const)('inserts every row once with a %s at any step', async (mode) => {
+  it.each<[string, Fault, (world: World) => () => void]>([
+    ['the process ends, and the store with it', 'crash', storeDies],
+    ['the process ends, and a server goes on', 'crash', () => () => {}],
+    ['a call fails, and the store goes on', 'fail', () => () => {}],
+    [
+      'the process ends and the group forgets its positions',
+      'crash',
+      (world) => () => {
+        world.running.length = 0
+        world.committed.clear()
+      },
+    ],
+  ])('inserts every row once when at any step %s', async (_title, fault, meanwhile) => {
     const steps = (await stepsOfCleanRun()) + 5
-    let recoveries = 0
+    let repairs = 0
     for (let at = 0; at < steps; at++) {
       const { world, chains } = newWorld()
-      const told = await run(world, new Fuse(at, mode))
+      const told = await run(world, new Fuse(at, fault), {}, meanwhile(world))
       expect({ at, problems: problemsOf(world, chains), stopped: told.stopped }).toEqual({
         at,
         problems: [],
         stopped: [],
       })
-      recoveries += told.recovered.length
+      repairs += told.recovered.length + told.mended
     }
-    expect(recoveries).toBeGreaterThan(steps / 4)
+    expect(repairs).toBeGreaterThan(steps / 4)
   })
 
   it('inserts every row once when the recovery crashes too', async () => {
     const steps = await stepsOfCleanRun()
-    for (let at = 3; at < steps; at += 4) {
-      for (let then = 0; then < 40; then += 3) {
+    for (let at = 3; at < steps; at += 7) {
+      for (let then = 0; then < 40; then += 5) {
         const { world, chains } = newWorld()
-        void open(world, new Fuse(at, 'crash')).starting
-        await new Promise((resolve) => setTimeout(resolve, 10))
+        const fuse = new Fuse(at, 'crash')
+        open(world, fuse)
+        await until(() => fuse.burnt)
         await run(world, new Fuse(then, 'crash'))
         expect({ at, then, problems: problemsOf(world, chains) }).toEqual({ at, then, problems: [] })
       }
     }
   })
 
-  it.each([
-    ['believes that nothing is there', () => new Map<string, number>()],
-    [
-      'believes that everything is there',
-      () => new Map([0, 1].flatMap((kp) => [202610, 202611].map((m) => [`${kp}/${m}`, 99]))),
-    ],
-  ] as const)('loses or doubles rows when the check %s: the model notices', async (_title, marks) => {
-    const blind = (world: World, fuse: Fuse): Evidence => ({
-      ...modelEvidence(world, fuse),
-      watermarks: async () => marks(),
-      hitCounts: async (slices) => new Map(slices.map((s) => [`${s.kp}/${s.month}`, marks().size > 0 ? s.rows : 0])),
-    })
+  it.each<[string, Partial<WriterLimits>, boolean]>([
+    ['inserts every row once', { waitForDeadline: true, deadlineMs: 20 }, true],
+    ['doubles rows without the deadline, as the model notices,', { waitForDeadline: false }, false],
+  ])('%s when an owner sleeps at any step and wakes after another took over', async (_title, limits, exact) => {
     let wrong = 0
     const steps = await stepsOfCleanRun()
-    for (let at = 0; at < steps; at++) {
+    for (let at = 0; at < steps; at += 2) {
       const { world, chains } = newWorld()
-      const told = await run(world, new Fuse(at, 'crash'), blind)
+      const fuse = new Fuse(at, 'sleep')
+      const sleeper = open(world, fuse, { limits })
+      await until(() => fuse.burnt)
+      const other = open(world, CALM(), { limits })
+      await until(() => settled(world))
+      fuse.wake()
+      await (await sleeper.starting).close()
+      await (await other.starting).close()
+      finishRunning(world)
+      const problems = problemsOf(world, chains)
+      if (exact) expect({ at, problems }).toEqual({ at, problems: [] })
+      if (problems.length > 0) wrong++
+    }
+    expect(wrong > 0).toBe(!exact)
+  })
+
+  it('gathers about two batches while an insert takes long, and no more', async () => {
+    const { world, chains } = newWorld(60)
+    let finish: () => void = () => {}
+    const gate = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const insert: Tools['store']['insert'] = async (one) => {
+      await gate
+      await modelStore(world, CALM()).insert(one)
+    }
+    const { told, starting } = open(world, CALM(), { store: { insert } })
+    const writer = await starting
+    await until(() => told.accepted > 0 && world.paused.size === 2)
+    const rowsOfRecord = 6
+    const deliveries = 2 * 3 * rowsOfRecord
+    expect(told.accepted * rowsOfRecord).toBeLessThanOrEqual(3 * LIMITS.batch.rows + deliveries)
+    finish()
+    await until(() => settled(world))
+    await writer.close()
+    expect(problemsOf(world, chains)).toEqual([])
+  })
+
+  const everything = () =>
+    new Map([0, 1].flatMap((kp) => [202610, 202612].map((month) => [`${kp}/${month}`, 11] as const)))
+  it.each<[string, Fault, (world: World) => () => void, Changes]>([
+    [
+      'the check sees nothing',
+      'crash',
+      storeDies,
+      {
+        evidence: { watermarks: async () => new Map(), hitCounts: async () => new Map() },
+      },
+    ],
+    [
+      'the check sees everything',
+      'crash',
+      storeDies,
+      {
+        evidence: {
+          watermarks: async () => everything(),
+          hitCounts: async (slices) => new Map(slices.map((slice) => [sliceKey(slice), slice.rows])),
+        },
+      },
+    ],
+    ['nothing is killed', 'fail', () => () => {}, { store: { killInserts: async () => {} } }],
+    [
+      'the store forgets what hits it has and the group its positions',
+      'crash',
+      (world) => () => world.committed.clear(),
+      {
+        evidence: {
+          largestHits: async () => new Map(),
+          watermarks: async () => new Map(),
+          liveMarkers: async () => new Map(),
+        },
+      },
+    ],
+  ])('would lose or double rows if %s: the model notices', async (_title, fault, meanwhile, changes) => {
+    let wrong = 0
+    const steps = await stepsOfCleanRun()
+    for (let at = 4; at < steps; at += 3) {
+      const { world, chains } = newWorld()
+      const told = await run(world, new Fuse(at, fault), changes, meanwhile(world))
       if (problemsOf(world, chains).length > 0 || told.stopped.length > 0) wrong++
     }
-    expect(wrong).toBeGreaterThan(5)
+    expect(wrong).toBeGreaterThan(2)
+  })
+
+  it('stops a partition whose store is ahead of the group, says so, and goes on with the others', async () => {
+    const { world } = newWorld()
+    await run(world, CALM())
+    world.committed.set(0, { offset: 2, metadata: JSON.stringify({ v: 1, head: 1, src_max: 3 }) })
+    const { told, starting } = open(world, CALM())
+    const writer = await starting
+    await until(() => told.stopped.length > 0)
+    expect(told.stopped).toEqual([expect.stringMatching(/holds hits up to raw offset 11.*speaks of 3.*reset/)])
+    expect(writer.problem()).toMatch(/^partition 0: table /)
+    world.append(1, [enriched({ prev: 5, srcFrom: 12, srcTo: 12 }, [hit(DAY + 31, 1, 12, 0)])])
+    await until(() => world.committed.get(1)?.offset === 7)
+    expect(world.committed.get(0)?.offset).toBe(2)
+    await writer.close()
+  })
+
+  it.each([
+    [
+      'lies behind the end of the log',
+      { offset: 99, metadata: '{"v":1,"head":98,"src_max":99}' },
+      /outside of what the log holds/,
+    ],
+    ['is none of ours', { offset: 2, metadata: 'x' }, /metadata is not ours/],
+  ])('stops a partition whose committed position %s', async (_title, position, reason) => {
+    const { world } = newWorld()
+    world.committed.set(0, position)
+    const { told, starting } = open(world, CALM())
+    await until(() => told.stopped.length > 0)
+    expect(told.stopped[0]).toMatch(reason)
+    await (await starting).close()
+  })
+
+  it('leaves out rejected records and counts them', async () => {
+    const { world, chains } = newWorld()
+    const records = world.enriched.get(0)!
+    const zombie = { ...enriched({ prev: -1, srcFrom: 0, srcTo: 3 }, [hit(DAY, 0, 99, 0)]), offset: 6 }
+    records.push(zombie)
+    world.append(0, [enriched({ prev: 5, srcFrom: 12, srcTo: 12 }, [hit(DAY + 31, 0, 12, 0)])])
+    chains[0]!.hits.push(hit(DAY + 31, 0, 12, 0))
+    const told = await run(world, CALM())
+    expect(problemsOf(world, chains)).toEqual([])
+    expect(told.rejected).toBe(1)
+  })
+
+  it('knows up to when everything is counted, without being asked before', async () => {
+    const { world } = newWorld()
+    const { starting } = open(world, CALM())
+    const writer = await starting
+    await until(() => settled(world))
+    const before = Date.now()
+    const until1 = await writer.completeUntil()
+    expect(until1).toBeGreaterThanOrEqual(before)
+    world.rawEnds.set(0, 13)
+    expect(await writer.completeUntil()).toBe(until1)
+    world.append(0, [enriched({ prev: 5, srcFrom: 12, srcTo: 12 }, [hit(DAY + 31, 0, 12, 0)])])
+    await until(() => world.committed.get(0)?.offset === 7)
+    expect(await writer.completeUntil()).toBeGreaterThanOrEqual(until1)
+    await writer.close()
+  })
+
+  it('inserts what is gathered when it closes', async () => {
+    const { world, chains } = newWorld()
+    const slow = { batch: { ...LIMITS.batch, rows: 10_000, months: 9, lingerMs: 3_600_000 } }
+    const { told, starting } = open(world, CALM(), { limits: slow })
+    const writer = await starting
+    await until(() => told.accepted === 12)
+    await writer.close()
+    expect([settled(world), told.flushed]).toEqual([true, 1])
+    expect(problemsOf(world, chains)).toEqual([])
+  })
+
+  it('leaves a plan in doubt open when it closes, for the next start', async () => {
+    const { world, chains } = newWorld()
+    const broken = {
+      store: {
+        insert: () => Promise.reject(new Error('down')),
+        insertMissing: () => Promise.reject(new Error('down')),
+      },
+    }
+    const { told, starting } = open(world, CALM(), broken)
+    await until(() => told.failures > 1)
+    await (await starting).close()
+    expect([...world.committed.values()].some((position) => decodePosition(position).plan !== null)).toBe(true)
+    await run(world, CALM())
+    expect(problemsOf(world, chains)).toEqual([])
   })
 })

@@ -229,6 +229,7 @@ class Scheduler implements Writer {
       this.#queue.push({ owner, offset, before: owner.taken, record, arrivedAt })
       owner.taken = { next: offset + 1, head: offset, srcMax: record.srcTo }
     }
+    this.#tools.facts.accepted(followed.accepted.length)
     if (followed.rejected.length > 0) this.#tools.facts.rejected(number, followed.rejected)
     if (followed.fault) this.#meetFault(owner, followed.fault, records.at(-1)!.offset)
     if (this.#queue.full) {

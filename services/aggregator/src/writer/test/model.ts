@@ -15,7 +15,7 @@ import type { Tools } from '../tools.ts'
 
 /**
  * Log and store in memory, for schedules only: what survives a crash lives in a World, and every step of every port
- * passes a Fuse that can end the process or fail there.
+ * passes a Fuse that can end the process there, fail, or put it to sleep.
  */
 export class World {
   readonly enriched = new Map<number, StoredRecord[]>()
@@ -28,10 +28,12 @@ export class World {
     sessions: new TargetTable('sessions_in'),
     daily_sessions: new TargetTable('sessions_in'),
   }
+  /** Partitions that the last consumer paused. */
+  paused = new Set<number>()
   generation = 0
   nowMs = 1_000_000
-  /** Inserts that go on after their client gave up: what of them was not killed happens later. */
-  readonly running: { logComment: string; parts: (() => void)[] }[] = []
+  /** Inserts: what of them was not killed happens, sooner or later, also when their client has given up or died. */
+  readonly running: { logComment: string; parts: (() => void)[]; killed: boolean }[] = []
 
   append(partition: number, records: readonly { value: Buffer; headers: Record<string, Buffer>; timestamp: number }[]) {
     const stored = this.enriched.get(partition) ?? []
@@ -53,26 +55,30 @@ class TargetTable {
   }
 }
 
-/** Ends the process, or fails once, at the n-th step. */
+/** What happens at the n-th step: the process ends, the call fails once, or the process sleeps until it is woken. */
+export type Fault = 'crash' | 'fail' | 'sleep'
 export class Fuse {
   steps = 0
   burnt = false
+  wake: () => void = () => {}
+  readonly fault: Fault
   readonly #at: number
-  readonly mode: 'crash' | 'fail'
-  constructor(at: number, mode: 'crash' | 'fail') {
+  constructor(at: number, fault: Fault) {
     this.#at = at
-    this.mode = mode
+    this.fault = fault
   }
   /** The process of this fuse is gone. */
   get dead(): boolean {
-    return this.burnt && this.mode === 'crash'
+    return this.burnt && this.fault === 'crash'
   }
   async step(): Promise<void> {
     if (this.dead) return new Promise(() => {})
     if (this.steps++ !== this.#at) return
     this.burnt = true
-    if (this.mode === 'crash') return new Promise(() => {})
-    throw new Error('planted fault')
+    if (this.fault === 'fail') throw new Error('planted fault')
+    return new Promise((resolve) => {
+      if (this.fault === 'sleep') this.wake = resolve
+    })
   }
 }
 
@@ -105,7 +111,6 @@ class ModelConsumer implements LogConsumer {
   readonly #fuse: Fuse
   readonly #generation: number
   readonly #next = new Map<number, number>()
-  readonly #paused = new Set<number>()
   #closed = false
   #handlers: ConsumerHandlers | null = null
 
@@ -113,6 +118,7 @@ class ModelConsumer implements LogConsumer {
     this.#world = world
     this.#fuse = fuse
     this.#generation = ++world.generation
+    world.paused = new Set()
   }
   async run(_topics: readonly string[], handlers: ConsumerHandlers): Promise<void> {
     this.#handlers = handlers
@@ -125,14 +131,14 @@ class ModelConsumer implements LogConsumer {
     for (const partition of this.#next.keys()) void this.#deliver(partition)
   }
   async #deliver(partition: number): Promise<void> {
-    while (!this.#closed) {
+    while (!this.#closed && !this.#fuse.dead) {
       if (this.#generation !== this.#world.generation) {
         this.#closed = true
         return this.#handlers!.onLost([...this.#next.keys()].map((p) => ({ topic: 'hits.enriched', partition: p })))
       }
       const next = this.#next.get(partition)!
       const records = this.#world.enriched.get(partition)!.slice(next, next + 3)
-      if (this.#paused.has(partition) || records.length === 0 || this.#fuse.dead) {
+      if (this.#world.paused.has(partition) || records.length === 0) {
         await new Promise((resolve) => setTimeout(resolve, 1))
         continue
       }
@@ -144,10 +150,10 @@ class ModelConsumer implements LogConsumer {
     this.#next.set(partition, offset)
   }
   pause(_topic: string, partitions: readonly number[]): void {
-    for (const partition of partitions) this.#paused.add(partition)
+    for (const partition of partitions) this.#world.paused.add(partition)
   }
   resume(_topic: string, partitions: readonly number[]): void {
-    for (const partition of partitions) this.#paused.delete(partition)
+    for (const partition of partitions) this.#world.paused.delete(partition)
   }
   async commit(positions: readonly { partition: number; offset: number; metadata: string }[]): Promise<void> {
     await this.#fuse.step()
@@ -167,16 +173,12 @@ export function modelStore(world: World, fuse: Fuse): Tools['store'] {
     const deadline = Number(/deadline=(\d+)/.exec(insert.logComment)![1])
     if (world.nowMs > deadline) throw new Error('refused: late')
     const parts = targets.flatMap((target) => partsOf(world.targets[target]!, target, insert, wanted))
-    const running = { logComment: insert.logComment, parts }
-    try {
-      while (parts.length > 0) {
-        await fuse.step()
-        parts.shift()!()
-      }
-    } catch (error) {
-      // The client got an error; the store goes on.
-      world.running.push(running)
-      throw error
+    const running = { logComment: insert.logComment, parts, killed: false }
+    world.running.push(running)
+    while (parts.length > 0) {
+      await fuse.step()
+      if (running.killed) throw new Error('killed')
+      parts.shift()?.()
     }
     await fuse.step()
   }
@@ -196,12 +198,16 @@ export function modelStore(world: World, fuse: Fuse): Tools['store'] {
     },
     killInserts: async (prefix) => {
       await fuse.step()
-      for (const running of world.running) if (running.logComment.startsWith(prefix)) running.parts.length = 0
+      for (const running of world.running) {
+        if (!running.logComment.startsWith(prefix)) continue
+        running.killed = true
+        running.parts.length = 0
+      }
     },
   }
 }
 
-/** What was running without a client ends now, unless it was killed. */
+/** What was running without a client is carried out now, unless it was killed. */
 export function finishRunning(world: World): void {
   for (const { parts } of world.running) for (const part of parts.splice(0)) part()
 }
