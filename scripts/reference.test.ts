@@ -2,14 +2,20 @@ import { readFileSync } from 'node:fs'
 import {
   BOT_REASONS,
   DEAD_REASONS,
+  EngagementHit,
   type EnrichedRecord,
+  EventHit,
   encodeEnriched,
   HIT_COLUMNS,
+  PageViewHit,
   SESSION_COLUMNS,
   TOPICS,
   VERDICTS,
 } from '@millrace/shared'
 import { describe, expect, test } from 'vitest'
+import { DIMENSION_NAMES } from '../services/aggregator/src/query/dimensions.ts'
+import { METRIC_NAMES } from '../services/aggregator/src/query/metrics.ts'
+import { QuerySchema } from '../services/aggregator/src/query/schema.ts'
 import { PAGES, referencePath } from './reference.ts'
 
 const EMPTY = Buffer.alloc(0)
@@ -26,6 +32,23 @@ function section(text: string, heading: string): string {
 const firstCells = (text: string): string[] => [...text.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]!)
 
 describe('docs/reference', () => {
+  const api = page('http-api.md')
+
+  test('it describes every field of a hit, and no other', () => {
+    const fields = [PageViewHit, EventHit, EngagementHit].flatMap((schema) => Object.keys(schema.properties))
+    expect(firstCells(section(api, '### Fields')).sort()).toEqual([...new Set(fields)].sort())
+  })
+
+  test('it describes every field, metric and dimension of a query, and no other', () => {
+    const text = section(api, '## POST /v1/query')
+    expect(firstCells(text.split('\n### ')[0]!).sort()).toEqual(Object.keys(QuerySchema.properties).sort())
+    expect(firstCells(section(api, '### Metrics'))).toEqual(METRIC_NAMES)
+    const dimensions = section(api, '### Dimensions').split('\n\nA session')[0]!
+    expect([...dimensions.matchAll(/`([a-z_]+)`/g)].map((match) => match[1]).sort()).toEqual(
+      [...DIMENSION_NAMES].sort(),
+    )
+  })
+
   for (const [name, make] of Object.entries(PAGES)) {
     test(`it has ${name} as the code says (npm run docs)`, () => expect(page(name)).toBe(make()))
   }
