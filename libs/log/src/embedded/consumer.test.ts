@@ -20,9 +20,10 @@ const steps = fc.array(
       arbitrary: fc.record({ do: fc.constant('seek' as const), partition, back: fc.integer({ min: -20, max: 600 }) }),
     },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('turn' as const), turns: fc.integer({ min: 1, max: 8 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('roll' as const) }) },
   ),
-  { maxLength: 40 },
+  { minLength: 15, maxLength: 60 },
 )
 
 /** What a consumer must do, as a few numbers: the offset that must come next, whether it may come, and when all is there. */
@@ -68,6 +69,7 @@ describe('a consumer of the embedded log', () => {
         const topic = `model.${++topics}`
         await log.admin().ensureTopics([{ ...SPEC, partitions: PARTITIONS, name: topic }], 1)
         const model = new Model()
+        const appended: Promise<unknown>[] = []
         const consumer = log.consumer(topic)
         const producer = log.producer()
         await consumer.run([topic], {
@@ -83,7 +85,7 @@ describe('a consumer of the embedded log', () => {
           if (step.do === 'append') {
             model.ends[step.partition]! += step.count
             const records = Array.from({ length: step.count }, () => ({ value: Buffer.alloc(bytes) }))
-            void producer.append(topic, new Map([[step.partition, records]]))
+            appended.push(producer.append(topic, new Map([[step.partition, records]])))
           } else if (step.do === 'pause') {
             consumer.pause(topic, [step.partition])
             model.paused[step.partition] = true
@@ -95,6 +97,8 @@ describe('a consumer of the embedded log', () => {
             // An offset that the records appended so far do not reach would leave nothing to wait for.
             model.next[step.partition] = Math.min(offset, model.ends[step.partition]!)
             consumer.seek(topic, step.partition, model.next[step.partition]!)
+          } else if (step.do === 'settle') {
+            await Promise.all(appended)
           } else if (step.do === 'roll') {
             clock[0] = (clock[0] || Date.now()) + SPEC.segmentMs
             void log.maintain()
@@ -106,9 +110,9 @@ describe('a consumer of the embedded log', () => {
         expect(model.next).toEqual(model.ends)
         await consumer.close()
       }),
-      { numRuns: 40 },
+      { numRuns: 30 },
     )
-  })
+  }, 60_000)
 
   it('tells of a handler that throws, and delivers no more', async () => {
     await log.admin().ensureTopics([{ ...SPEC, name: 'throws' }], 1)

@@ -103,6 +103,29 @@ describe('the embedded log', () => {
     await following.stop()
   })
 
+  it('reads on where it was while compaction rewrites the segments under it', async () => {
+    const clock = new Float64Array(new SharedArrayBuffer(8))
+    clock[0] = 1_000
+    const topics = [{ ...SPEC, cleanup: 'compact' as const }]
+    const log = await open({ dir: temporaryFolder(), clock, topics })
+    const producer = log.producer()
+    const value = Buffer.alloc(400_000)
+    for (const key of ['a', 'b', 'a', 'c', 'a', 'd', 'b', 'a']) {
+      await producer.append(SPEC.name, new Map([[0, [{ key: Buffer.from(key), value }]]]))
+      clock[0]! += SPEC.segmentMs / 2
+    }
+    const read: number[] = []
+    for await (const batch of log.reader().read(SPEC.name, 0, 0, 1e9)) {
+      read.push(...batch.map(({ offset }) => offset))
+      await log.maintain()
+    }
+    expect(read.slice(-4)).toEqual([3, 5, 6, 7])
+    expect(new Set(read).size).toBe(read.length)
+    const again: number[] = []
+    for await (const batch of log.reader().read(SPEC.name, 0, 0, 1e9)) again.push(...batch.map(({ offset }) => offset))
+    expect(again).toEqual([3, 5, 6, 7])
+  })
+
   it('serves several threads, each record once and in its thread’s order; a thread that ends frees its groups', async () => {
     const log = await open({ dir: temporaryFolder() })
     const { url, execArgv } = threadEntry(new URL('./open.thread.ts', import.meta.url))

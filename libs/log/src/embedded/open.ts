@@ -123,7 +123,7 @@ class OpenedLog extends EmbeddedLogClient implements EmbeddedLog {
 
   port(): MessagePort {
     const { port1, port2 } = new MessageChannel()
-    this.client.ask('attach', { port: port1 }, [port1]).catch(() => {})
+    this.client.ask('attach', { port: port1 }, [port1]).catch(() => port2.close())
     return port2
   }
 

@@ -66,10 +66,10 @@ function dropUnbegun(bases: number[], options: TopicOptions, spec: StoredSpec): 
 const damagedBeginning = (spec: StoredSpec, path: string): Error =>
   new Error(`topic ${spec.name}: ${path} is damaged at its beginning; restore it from a backup`)
 
-/** Whether the header of any frame stands in the file's first megabyte. */
+/** Whether, behind the preamble's own place, the header of any frame stands in the file's first megabyte. */
 function holdsFrame(path: string): boolean {
   const bytes = readFileSync(path).subarray(0, CHUNK_BYTES)
-  for (let at = 0; at + HEADER_BYTES <= bytes.length; at++) if (parseHeader(bytes, at) !== null) return true
+  for (let at = 1; at + HEADER_BYTES <= bytes.length; at++) if (parseHeader(bytes, at) !== null) return true
   return false
 }
 
