@@ -98,18 +98,20 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
 function addHealth(app: FastifyInstance, name: string, readiness: Readiness): void {
   const startedAt = Date.now()
   app.get('/livez', (_request, reply) => reply.header('cache-control', 'no-store').send({ alive: true }))
-  app.get('/readyz', (_request, reply) => {
+  app.get('/readyz', async (_request, reply) => {
+    await readiness.refresh()
     if (!readiness.ready) throw new MillraceError('not_ready', readiness.problems().join('; '))
     return reply.header('cache-control', 'no-store').send({ ready: true })
   })
-  app.get('/health', (_request, reply) =>
-    reply.header('cache-control', 'no-store').send({
+  app.get('/health', async (_request, reply) => {
+    await readiness.refresh()
+    return reply.header('cache-control', 'no-store').send({
       name,
       status: readiness.ready ? 'ok' : 'degraded',
       uptime_ms: Date.now() - startedAt,
       parts: readiness.parts(),
-    }),
-  )
+    })
+  })
 }
 
 function addMetrics(app: FastifyInstance, registry: Registry, extra: readonly (() => Promise<string>)[]): void {

@@ -13,4 +13,20 @@ describe('Readiness', () => {
     readiness.set('store', null)
     expect(readiness.ready).toBe(true)
   })
+
+  it('it asks a watched part when it is refreshed', async () => {
+    const readiness = new Readiness()
+    const answers: (() => string | null)[] = [
+      () => 'a hole',
+      () => {
+        throw new Error('gone')
+      },
+      () => null,
+    ]
+    readiness.watch('enricher', async () => answers.shift()!())
+    for (const problems of [['enricher: a hole'], ['enricher: gone'], []]) {
+      await readiness.refresh()
+      expect(readiness.problems()).toEqual(problems)
+    }
+  })
 })

@@ -1,10 +1,24 @@
 /** Why a service cannot do its work now, by named part. Ready = no part has a problem. */
 export class Readiness {
   readonly #parts = new Map<string, string | null>()
+  readonly #watched = new Map<string, () => Promise<string | null>>()
 
   /** Says what keeps `part` from working, in words for the operator; null = it works. */
   set(part: string, problem: string | null): void {
     this.#parts.set(part, problem)
+  }
+
+  /** A part that is asked whenever somebody wants to know: what cannot be asked is a problem too. */
+  watch(part: string, problemOf: () => Promise<string | null>): void {
+    this.#watched.set(part, problemOf)
+  }
+
+  /** Asks the watched parts. */
+  async refresh(): Promise<void> {
+    const ask = async ([part, problemOf]: [string, () => Promise<string | null>]): Promise<void> => {
+      this.set(part, await problemOf().catch((error: unknown) => (error as Error).message))
+    }
+    await Promise.all([...this.#watched].map(ask))
   }
 
   get ready(): boolean {

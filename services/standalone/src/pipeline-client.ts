@@ -5,6 +5,8 @@ import type { PipelineInput, PipelineReply, PipelineRequest } from './threads.ts
 export interface Pipeline {
   completeUntil(): Promise<number>
   metrics(): Promise<string>
+  /** Why some of the work stands still until a person has looked at it; null = nothing does. */
+  problem(): Promise<string | null>
   /** Finishes what is under way and commits; what is left in the log is done at the next start. */
   close(): Promise<void>
   readonly closed: boolean
@@ -55,6 +57,7 @@ export async function startPipeline(input: PipelineInput, onDeath: (error: Error
     },
     completeUntil: async () => (await ask('complete_until')) as number,
     metrics: async () => (await ask('metrics')) as string,
+    problem: async () => (await ask('problem')) as string | null,
     async close() {
       closing = true
       await ask('close')

@@ -20,9 +20,18 @@ const store = await openStore({
 const enricher = await startEnricher({ log, settings, logger, registry, build })
 const aggregator = await startAggregator({ log, store, settings, logger, registry })
 
+/** Why some of the work stands still until a person has looked at it; null = nothing does. */
+function problem(): string | null {
+  const standing = [...enricher.problems()].map(([partition, reason]) => `enricher, partition ${partition}: ${reason}`)
+  const writer = aggregator.problem()
+  if (writer !== null) standing.push(`aggregator: ${writer}`)
+  return standing.length > 0 ? standing.join('; ') : null
+}
+
 async function answer(ask: PipelineRequest['ask']): Promise<number | string | null> {
   if (ask === 'complete_until') return aggregator.completeUntil()
   if (ask === 'metrics') return registry.metrics()
+  if (ask === 'problem') return problem()
   await enricher.close()
   await aggregator.close()
   await store.close()

@@ -51,6 +51,7 @@ export async function startStandalone(settings: StandaloneSettings, onFailure: (
     extraMetrics: [() => pipeline.metrics()],
   })
   if (settings.MILLRACE_ADMIN_KEY) requireKey(server.app, settings.MILLRACE_ADMIN_KEY, ['/v1/query'])
+  server.readiness.watch('pipeline', () => pipeline.problem())
   const collector = await startCollector({ log, server, settings })
   registerQueryApi({ server, store, settings, completeUntil: () => pipeline.completeUntil() })
   const url = await server.listen()

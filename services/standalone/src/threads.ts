@@ -10,7 +10,7 @@ export interface PipelineInput {
 }
 
 /** Questions of the main thread to the pipeline thread, and their answers. One message each, by id. */
-export type PipelineRequest = { id: number; ask: 'complete_until' | 'metrics' | 'close' }
+export type PipelineRequest = { id: number; ask: 'complete_until' | 'metrics' | 'problem' | 'close' }
 export type PipelineReply =
   | { ready: true }
   | { id: number; answer: number | string | null }

@@ -66,6 +66,7 @@ export class Queue<O extends Owner = Owner> {
   rows = 0
   bytes = 0
   #waiting: Gathered<O>[] = []
+  #months = new Set<number>()
   readonly #limits: BatchLimits
   #lastRows = 0
 
@@ -79,8 +80,7 @@ export class Queue<O extends Owner = Owner> {
 
   push(gathered: Gathered<O>): void {
     this.#waiting.push(gathered)
-    this.rows += gathered.record.rows
-    this.bytes += bytesOf(gathered.record)
+    this.#count(gathered)
   }
 
   /** More than this is not gathered while an insert runs: about two batches. */
@@ -92,8 +92,8 @@ export class Queue<O extends Owner = Owner> {
   dueInMs(now: number): number {
     const oldest = this.#waiting[0]
     if (!oldest) return Number.POSITIVE_INFINITY
-    const { rows, bytes, lingerMs, busyLingerMs, busyRows } = this.#limits
-    if (this.rows >= rows || this.bytes >= bytes || cut(this.#waiting, this.#limits) < this.#waiting.length) return 0
+    const { rows, bytes, months, lingerMs, busyLingerMs, busyRows } = this.#limits
+    if (this.rows >= rows || this.bytes >= bytes || this.#months.size > months) return 0
     const linger = this.#lastRows > busyRows ? busyLingerMs : lingerMs
     return Math.max(0, linger - (now - oldest.arrivedAt))
   }
@@ -113,8 +113,16 @@ export class Queue<O extends Owner = Owner> {
   }
 
   #recount(): void {
-    this.rows = this.#waiting.reduce((sum, { record }) => sum + record.rows, 0)
-    this.bytes = this.#waiting.reduce((sum, { record }) => sum + bytesOf(record), 0)
+    this.rows = 0
+    this.bytes = 0
+    this.#months = new Set()
+    for (const gathered of this.#waiting) this.#count(gathered)
+  }
+
+  #count({ record }: Gathered<O>): void {
+    this.rows += record.rows
+    this.bytes += bytesOf(record)
+    for (const month of monthsOf(record)) this.#months.add(month)
   }
 }
 

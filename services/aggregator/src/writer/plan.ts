@@ -67,12 +67,12 @@ function parse(metadata: string): Record<string, unknown> {
   }
 }
 
-/** The text that names an insert: the tables read its deadline, KILL QUERY its beginning (`flushPrefix`). */
+/** How the log_comment of every insert of any flush begins. */
+export const ALL_FLUSHES = 'flush='
+/** How the log_comment of every insert of a flush begins. */
+export const flushPrefix = (flush: string): string => `${ALL_FLUSHES}${flush} `
+
+/** The text that names an insert: the tables read its deadline, KILL QUERY its beginning. */
 export function logComment(flush: string, attempt: number, table: string, deadline: number): string {
   return `${flushPrefix(flush)}attempt=${attempt} table=${table} deadline=${deadline}`
 }
-
-/** How the log_comment of every insert of a flush begins. */
-export const flushPrefix = (flush: string): string => `${ALL_FLUSHES}${flush} `
-/** How the log_comment of every insert of any flush begins. */
-export const ALL_FLUSHES = 'flush='

@@ -66,7 +66,7 @@ function newWorld(records = 6) {
 }
 
 const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1))
 }
 const settled = (world: World): boolean =>
   [...world.enriched].every(([partition, records]) => {
@@ -88,6 +88,9 @@ function open(world: World, fuse: Fuse, changes: Changes = {}) {
   const starting = startWriter({ log: modelLog(world, fuse), store, evidence, facts, limits })
   return { told, starting }
 }
+/** Runs of worlds of their own, side by side: they mostly wait. */
+const forSteps = (from: number, to: number, by: number, run: (at: number) => Promise<void>): Promise<unknown> =>
+  Promise.all(Array.from({ length: Math.ceil((to - from) / by) }, (_, i) => run(from + i * by)))
 const CALM = () => new Fuse(NEVER, 'crash')
 
 /** A process that meets the fault; if it died, another one that finishes the work. */
@@ -151,7 +154,7 @@ describe('startWriter', { timeout: 120_000 }, () => {
   ])('inserts every row once when at any step %s', async (_title, fault, meanwhile) => {
     const steps = (await stepsOfCleanRun()) + 5
     let repairs = 0
-    for (let at = 0; at < steps; at++) {
+    await forSteps(0, steps, 1, async (at) => {
       const { world, chains } = newWorld()
       const told = await run(world, new Fuse(at, fault), {}, meanwhile(world))
       expect({ at, problems: problemsOf(world, chains), stopped: told.stopped }).toEqual({
@@ -160,13 +163,13 @@ describe('startWriter', { timeout: 120_000 }, () => {
         stopped: [],
       })
       repairs += told.recovered.length + told.mended
-    }
+    })
     expect(repairs).toBeGreaterThan(steps / 4)
   })
 
   it('inserts every row once when the recovery crashes too', async () => {
     const steps = await stepsOfCleanRun()
-    for (let at = 3; at < steps; at += 7) {
+    await forSteps(3, steps, 7, async (at) => {
       for (let then = 0; then < 40; then += 5) {
         const { world, chains } = newWorld()
         const fuse = new Fuse(at, 'crash')
@@ -175,7 +178,7 @@ describe('startWriter', { timeout: 120_000 }, () => {
         await run(world, new Fuse(then, 'crash'))
         expect({ at, then, problems: problemsOf(world, chains) }).toEqual({ at, then, problems: [] })
       }
-    }
+    })
   })
 
   it.each<[string, Partial<WriterLimits>, boolean]>([
@@ -184,7 +187,7 @@ describe('startWriter', { timeout: 120_000 }, () => {
   ])('%s when an owner sleeps at any step and wakes after another took over', async (_title, limits, exact) => {
     let wrong = 0
     const steps = await stepsOfCleanRun()
-    for (let at = 0; at < steps; at += 2) {
+    await forSteps(0, steps, 2, async (at) => {
       const { world, chains } = newWorld()
       const fuse = new Fuse(at, 'sleep')
       const sleeper = open(world, fuse, { limits })
@@ -198,7 +201,7 @@ describe('startWriter', { timeout: 120_000 }, () => {
       const problems = problemsOf(world, chains)
       if (exact) expect({ at, problems }).toEqual({ at, problems: [] })
       if (problems.length > 0) wrong++
-    }
+    })
     expect(wrong > 0).toBe(!exact)
   })
 
@@ -262,11 +265,11 @@ describe('startWriter', { timeout: 120_000 }, () => {
   ])('would lose or double rows if %s: the model notices', async (_title, fault, meanwhile, changes) => {
     let wrong = 0
     const steps = await stepsOfCleanRun()
-    for (let at = 4; at < steps; at += 3) {
+    await forSteps(4, steps, 3, async (at) => {
       const { world, chains } = newWorld()
       const told = await run(world, new Fuse(at, fault), changes, meanwhile(world))
       if (problemsOf(world, chains).length > 0 || told.stopped.length > 0) wrong++
-    }
+    })
     expect(wrong).toBeGreaterThan(2)
   })
 
