@@ -43,3 +43,13 @@ test('what a start prints can be pasted into a shell', async () => {
   expect(printed).toContain(`Millrace is ready on ${product.url}`)
   expect(printed.match(/curl http:\/\/127\.0\.0\.1:\d+\/v1\/(hits|query)/g)).toHaveLength(2)
 })
+
+test('docs/reference/metrics.md has every metric, its kind and its help, and no other', async () => {
+  const text = await (await fetch(`${product.url}/metrics`)).text()
+  const kinds = new Map([...text.matchAll(/^# TYPE (millrace_\S+) (\S+)$/gm)].map(([, name, kind]) => [name, kind]))
+  const served = [...text.matchAll(/^# HELP (millrace_\S+) (.*)$/gm)].map(
+    ([, name, help]) => `| \`${name}\` | ${kinds.get(name)} | ${help} |`,
+  )
+  const page = readFileSync(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8')
+  expect(page.match(/^\| `millrace_.*$/gm)).toEqual(served.sort())
+})
