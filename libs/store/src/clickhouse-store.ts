@@ -4,6 +4,7 @@ import { INSERT_SETTINGS, REQUIRED } from './insert-settings.ts'
 import { identifier, literal } from './sql-text.ts'
 import {
   type BlockInsert,
+  type CommandOptions,
   type QueryOptions,
   type Slice,
   type Store,
@@ -11,12 +12,13 @@ import {
   StoreUnavailable,
   type Target,
 } from './store.ts'
-import { type Column, columnList, selectOver, structureOf } from './view-source.ts'
+import { type Column, columnList, selectOver, sourceOf, structureOf } from './view-source.ts'
 
 /** Of every query: 64-bit integers as strings, so that none loses bits in JavaScript. */
 const QUERY_SETTINGS = { output_format_json_quote_64bit_integers: 1 } as const
 const QUERY_WAS_CANCELLED = 394
 const KILL_POLL_MS = 20
+const KILL_AGAIN_MS = 200
 
 /** The Store over either engine: everything that is SQL, and nothing that depends on how ClickHouse is reached. */
 export class ClickHouseStore implements Store {
@@ -34,41 +36,47 @@ export class ClickHouseStore implements Store {
     return this.#engine.shared
   }
 
-  query<Row>(sql: string, options: QueryOptions = {}): Promise<Row[]> {
-    return this.#abortable(options, (all) => this.#engine.query<Row>(sql, all))
+  async query<Row>(sql: string, options: QueryOptions = {}): Promise<Row[]> {
+    this.#assertOpen()
+    const all = { ...options, settings: { ...QUERY_SETTINGS, ...options.settings } }
+    if (!options.signal) return this.#engine.query<Row>(sql, all)
+    return this.#abortable(options.signal, all, (tagged) => this.#engine.query<Row>(sql, tagged))
   }
 
-  command(sql: string, options: QueryOptions = {}): Promise<void> {
-    return this.#abortable(options, (all) => this.#engine.command(sql, all))
+  async command(sql: string, options: CommandOptions = {}): Promise<void> {
+    this.#assertOpen()
+    await this.#engine.command(sql, options)
   }
 
-  async insert(insert: BlockInsert): Promise<void> {
-    const columns = await this.#columnsOf(insert.table)
-    await this.#insertInto(
-      insert.table,
-      columns.map((c) => c.name),
-      insert,
-      columns,
-      null,
-    )
+  insert(insert: BlockInsert): Promise<void> {
+    return this.#tracked(insert.logComment, async (signal) => {
+      const columns = await this.#columnsOf(insert.table)
+      const names = columns.map((column) => column.name)
+      await this.#insertInto(insert.table, names, insert, columns, null, signal)
+    })
   }
 
-  async insertMissing(target: Target, insert: BlockInsert, slices: readonly Slice[]): Promise<void> {
-    if (insert.table !== target.source) throw new Error(`${target.name} is not filled from ${insert.table}`)
-    if (slices.length === 0) return
-    const columns = await this.#columnsOf(target.source)
-    await this.#insertInto(target.name, target.columns, insert, columns, (from) => selectOver(target, from, slices))
+  insertMissing(target: Target, insert: BlockInsert, slices: readonly Slice[]): Promise<void> {
+    return this.#tracked(insert.logComment, async (signal) => {
+      if (insert.table !== target.source) throw new Error(`${target.name} is not filled from ${insert.table}`)
+      if (slices.length === 0) return
+      const columns = await this.#columnsOf(target.source)
+      const select = (from: string): string => selectOver(target, from, slices)
+      await this.#insertInto(target.name, target.columns, insert, columns, select, signal)
+    })
   }
 
   async targets(): Promise<readonly Target[]> {
-    const views = await this.query<{ view: string; name: string; select: string }>(
+    const views = await this.#engine.inspect<{ view: string; name: string; select: string }>(
       `SELECT name AS view, target_table AS name, as_select AS select FROM system.tables
        WHERE database = 'millrace' AND engine = 'MaterializedView' AND target_database = 'millrace' ORDER BY name`,
     )
+    const fed = views.filter(({ select }) => /\b(hits_in|sessions_in)\b/.test(select))
     return Promise.all(
-      views.map(async ({ view, name, select }) => {
-        const source = /\bFROM millrace\.(hits_in|sessions_in)\b/.exec(select)?.[1] as Target['source'] | undefined
-        if (!source) throw new Error(`the materialized view millrace.${view} reads neither hits_in nor sessions_in`)
+      fed.map(async ({ view, name, select }) => {
+        const source = sourceOf(select)
+        if (!source)
+          throw new Error(`the materialized view millrace.${view} must read its table as FROM millrace.<table>`)
         const columns = await this.#engine.inspect<Column>(`DESCRIBE TABLE (${select})`)
         return { name, source, select, columns: columns.map((c) => c.name) }
       }),
@@ -85,15 +93,21 @@ export class ClickHouseStore implements Store {
     this.#assertOpen()
     const ours = [...this.#inserts].filter((running) => running.logComment.startsWith(logCommentPrefix))
     for (const running of ours) running.controller.abort()
+    // Embedded, only this store inserts, and what runs is waited for: the engine (26.7) can hang for good when
+    // system.processes is read while a killed insert ends.
+    if (this.#engine.shared) await this.#killElsewhere(logCommentPrefix)
+    await Promise.all(ours.map((running) => running.done))
+  }
+
+  async #killElsewhere(logCommentPrefix: string): Promise<void> {
     const matching = `startsWith(Settings['log_comment'], ${literal(logCommentPrefix)}) AND query_kind = 'Insert'`
     for (;;) {
       const left = await this.#engine.inspect(`SELECT query_id FROM system.processes WHERE ${matching}`)
-      console.log('left',left.length)
-      if (left.length === 0) break
-      await this.#engine.inspect(`KILL QUERY WHERE ${matching} ASYNC`).then(x=>console.log('kill',x.length))
+      if (left.length === 0) return
+      // SYNC would wait inside the server, past our request's time limit
+      await this.#engine.inspect(`KILL QUERY WHERE ${matching} ASYNC`)
       await new Promise((resolve) => setTimeout(resolve, KILL_POLL_MS))
     }
-    await Promise.all(ours.map((running) => running.done))
   }
 
   async close(): Promise<void> {
@@ -103,6 +117,24 @@ export class ClickHouseStore implements Store {
     await this.#engine.close()
   }
 
+  /** Known to killInserts from the moment of the call, so that none slips past it. */
+  async #tracked(logComment: string, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    this.#assertOpen()
+    const controller = new AbortController()
+    const result = run(controller.signal)
+    const running: RunningInsert = { logComment, controller, done: result.then(ignore, ignore) }
+    this.#inserts.add(running)
+    try {
+      await result
+    } catch (error) {
+      // Perhaps another process has migrated: the next attempt looks at the tables anew.
+      this.#columns.clear()
+      throw error
+    } finally {
+      this.#inserts.delete(running)
+    }
+  }
+
   /** The one place that inserts rows of blocks. */
   async #insertInto(
     table: string,
@@ -110,10 +142,11 @@ export class ClickHouseStore implements Store {
     { blocks, logComment }: BlockInsert,
     columns: readonly Column[],
     select: InsertStatement['select'],
+    signal: AbortSignal,
   ): Promise<void> {
-    this.#assertOpen()
-    if (blocks.length === 0) return
+    if (blocks.every((block) => block.length === 0)) return
     const settings = { ...(await this.#settingsOfInserts()), log_comment: logComment }
+    if (signal.aborted) throw new StoreUnavailable('The insert was ended before it began')
     const statement: InsertStatement = {
       into: `millrace.${identifier(table)} (${columnList(names)})`,
       columns: columnList(names),
@@ -121,15 +154,7 @@ export class ClickHouseStore implements Store {
       select,
       settings,
     }
-    const controller = new AbortController()
-    const result = this.#engine.insert(statement, blocks, controller.signal)
-    const running: RunningInsert = { logComment, controller, done: result.then(ignore, ignore) }
-    this.#inserts.add(running)
-    try {
-      await result
-    } finally {
-      this.#inserts.delete(running)
-    }
+    await this.#engine.insert(statement, blocks, signal)
   }
 
   /** Settings that this ClickHouse knows. */
@@ -169,24 +194,32 @@ export class ClickHouseStore implements Store {
     return columns
   }
 
-  /** Runs a statement that a signal can end: neither engine stops by itself when its caller goes away. */
-  async #abortable<T>(options: QueryOptions, run: (options: QueryOptions) => Promise<T>): Promise<T> {
-    this.#assertOpen()
-    const { signal, params, settings } = options
-    if (!signal) return run({ ...(params && { params }), settings: { ...QUERY_SETTINGS, ...settings } })
+  /**
+   * Runs a query that a signal can end: neither engine stops by itself when its caller goes away. KILL is repeated, as it
+   * finds nothing before the query has begun.
+   */
+  async #abortable<T>(signal: AbortSignal, options: QueryOptions, run: (all: QueryOptions) => Promise<T>): Promise<T> {
     signal.throwIfAborted()
     const tag = `query=${randomUUID()}`
     const kill = (): void => {
-      this.#engine.inspect(`KILL QUERY WHERE Settings['log_comment'] = ${literal(tag)} ASYNC`).catch(ignore)
+      const sql = `KILL QUERY WHERE Settings['log_comment'] = ${literal(tag)} AND query_kind = 'Select' ASYNC`
+      this.#engine.inspect(sql).catch(ignore)
     }
-    signal.addEventListener('abort', kill, { once: true })
+    let repeated: NodeJS.Timeout | undefined
+    const onAbort = (): void => {
+      kill()
+      repeated = setInterval(kill, KILL_AGAIN_MS)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
-      return await run({ ...(params && { params }), settings: { ...QUERY_SETTINGS, ...settings, log_comment: tag } })
+      return await run({ ...options, settings: { ...options.settings, log_comment: tag } })
     } catch (error) {
-      if (signal.aborted && error instanceof StoreRefused && error.code === QUERY_WAS_CANCELLED) throw signal.reason
-      throw error
+      const ended =
+        error instanceof StoreUnavailable || (error instanceof StoreRefused && error.code === QUERY_WAS_CANCELLED)
+      throw signal.aborted && ended ? signal.reason : error
     } finally {
-      signal.removeEventListener('abort', kill)
+      signal.removeEventListener('abort', onAbort)
+      clearInterval(repeated)
     }
   }
 

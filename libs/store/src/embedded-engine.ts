@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { type EmbeddedConnection, EmbeddedLane } from './embedded-lane.ts'
 import type { Engine, InsertStatement } from './engine.ts'
 import { literal } from './sql-text.ts'
-import { type QueryOptions, StoreUnavailable } from './store.ts'
+import { type CommandOptions, type QueryOptions, StoreUnavailable } from './store.ts'
 import { toStoreError } from './store-error.ts'
 
 export interface EmbeddedOptions {
@@ -36,7 +36,9 @@ export async function openEmbeddedEngine({ dataDir, role, queryConnections }: Em
     if (inserts) emptySpool(spool)
     return new EmbeddedEngine({ queries, inserts, admin: openLane(), spool })
   } catch (error) {
-    throw new StoreUnavailable(`The embedded ClickHouse cannot open ${path}: ${(error as Error).message}`)
+    throw new StoreUnavailable(
+      `The embedded ClickHouse cannot open ${path} (does another process use it?): ${(error as Error).message}`,
+    )
   }
 }
 
@@ -65,7 +67,7 @@ class EmbeddedEngine implements Engine {
     return typed(this.#leastBusy().rows<Row>(sql, options))
   }
 
-  command(sql: string, options: QueryOptions): Promise<void> {
+  command(sql: string, options: CommandOptions): Promise<void> {
     return typed(this.#leastBusy().run(sql, options))
   }
 
@@ -78,13 +80,12 @@ class EmbeddedEngine implements Engine {
     if (!inserts) throw new StoreUnavailable('This store was opened for reading only')
     const path = join(spool, `${randomUUID()}.native`)
     try {
-      await writeBlocks(path, blocks)
-      signal.throwIfAborted()
+      await typed(writeBlocks(path, blocks))
       const from = `file(${literal(path)}, 'Native', ${literal(statement.structure)})`
       const select = statement.select ? statement.select(from) : `SELECT ${statement.columns} FROM ${from}`
-      await typed(inserts.run(`INSERT INTO ${statement.into} ${select}`, { settings: statement.settings }))
+      await typed(inserts.run(`INSERT INTO ${statement.into} ${select}`, { settings: statement.settings, signal }))
     } finally {
-      await rm(path, { force: true })
+      await rm(path, { force: true }).catch(() => undefined)
     }
   }
 

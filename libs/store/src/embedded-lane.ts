@@ -9,7 +9,8 @@ export type EmbeddedConnection = NonNullable<NonNullable<Parameters<typeof creat
 /**
  * One connection of the embedded engine. It runs one statement at a time, in the order of the calls: a second one would
  * wait inside the engine and hold a thread of Node's pool. The engine keeps settings and parameters for the session, so
- * each statement takes back what the one before had set.
+ * each statement takes back what the one before had set. A signal keeps a statement from starting; ending one that runs is
+ * the store's.
  */
 export class EmbeddedLane {
   readonly #client: ClickHouseClient
@@ -25,6 +26,7 @@ export class EmbeddedLane {
 
   rows<Row>(sql: string, options: QueryOptions): Promise<Row[]> {
     return this.#next(async () => {
+      options.signal?.throwIfAborted()
       const result = await this.#client.query({ query: this.#prefixed(sql, options), format: 'JSONEachRow' })
       return (await result.json()) as Row[]
     })
@@ -32,6 +34,7 @@ export class EmbeddedLane {
 
   run(sql: string, options: QueryOptions): Promise<void> {
     return this.#next(async () => {
+      options.signal?.throwIfAborted()
       await this.#client.command({ query: this.#prefixed(sql, options) })
     })
   }

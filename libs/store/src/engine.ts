@@ -1,4 +1,4 @@
-import type { QueryOptions } from './store.ts'
+import type { CommandOptions, QueryOptions } from './store.ts'
 
 /** An INSERT whose rows come from blocks in Native format. */
 export interface InsertStatement {
@@ -18,9 +18,10 @@ export interface Engine {
   /** Other processes may use the same database. */
   readonly shared: boolean
   query<Row>(sql: string, options: QueryOptions): Promise<Row[]>
-  command(sql: string, options: QueryOptions): Promise<void>
+  command(sql: string, options: CommandOptions): Promise<void>
   /** Like query() without options, not waiting behind other statements: for the clock, KILL and the schema. */
   inspect<Row>(sql: string): Promise<Row[]>
+  /** An aborted signal keeps it from starting; whether it ends one that runs is the engine's choice. */
   insert(statement: InsertStatement, blocks: readonly Buffer[], signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }

@@ -2,6 +2,7 @@ export { migrate, SchemaMismatch } from './migrate.ts'
 export { openStore, type StoreOptions } from './open-store.ts'
 export {
   type BlockInsert,
+  type CommandOptions,
   type QueryOptions,
   type Slice,
   type Store,

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import type { Engine, InsertStatement } from './engine.ts'
 import { literal } from './sql-text.ts'
-import { type QueryOptions, StoreUnavailable } from './store.ts'
+import { type CommandOptions, type QueryOptions, StoreUnavailable } from './store.ts'
 import { toStoreError } from './store-error.ts'
 
 export interface ServerOptions {
@@ -56,7 +56,7 @@ class ServerEngine implements Engine {
     return this.query<Row>(sql, {})
   }
 
-  command(sql: string, options: QueryOptions): Promise<void> {
+  command(sql: string, options: CommandOptions): Promise<void> {
     return typed(async () => {
       await this.#client.command({ query: sql, ...requestOptions(options) })
     })

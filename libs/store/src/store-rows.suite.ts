@@ -26,11 +26,14 @@ function blank(columns: Readonly<Record<string, ColumnType>>): Record<string, un
   return Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, value(name, type)]))
 }
 
+const BLANK_HIT = blank(HIT_COLUMNS) as HitRow
+const BLANK_SESSION = blank(SESSION_BLOCK_COLUMNS) as SessionRow
+
 /** A kept page view at noon of `date`. Say only what matters to the test. */
 export function hitRow(date: string, fields: Partial<HitRow> = {}): HitRow {
   const time = noon(date)
   return {
-    ...(blank(HIT_COLUMNS) as HitRow),
+    ...BLANK_HIT,
     site: 'blog',
     day: dayOfDate(date),
     time,
@@ -47,8 +50,7 @@ export const hitMarker = (date: string, kp: number, ko: number): HitRow =>
 /** A state of a session that began on `date`. */
 export function sessionRow(date: string, fields: Partial<SessionRow> = {}): SessionRow {
   const start = noon(date)
-  const blankRow = blank(SESSION_BLOCK_COLUMNS) as SessionRow
-  return { ...blankRow, site: 'blog', day: dayOfDate(date), start, end: start, version: 1, sign: 1, ...fields }
+  return { ...BLANK_SESSION, site: 'blog', day: dayOfDate(date), start, end: start, version: 1, sign: 1, ...fields }
 }
 
 /** The marker among sessions. */

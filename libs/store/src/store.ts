@@ -22,12 +22,15 @@ export interface Target {
   readonly columns: readonly string[]
 }
 
-export interface QueryOptions {
+export interface CommandOptions {
   /** Values of `{name:Type}` in the SQL: bound by the store, never part of the text. */
   readonly params?: Readonly<Record<string, unknown>>
   /** Settings of this statement alone. */
   readonly settings?: Readonly<Record<string, string | number>>
-  /** Ends the statement in the store too; the call then rejects with the signal's reason. */
+}
+
+export interface QueryOptions extends CommandOptions {
+  /** Ends the query in the store too; the call then rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
@@ -42,7 +45,7 @@ export interface Store {
   /** Rows of a SELECT. Integers of 64 bits are strings; NaN and infinity are null. */
   query<Row>(sql: string, options?: QueryOptions): Promise<Row[]>
   /** One statement that yields no rows. */
-  command(sql: string, options?: QueryOptions): Promise<void>
+  command(sql: string, options?: CommandOptions): Promise<void>
   /**
    * Inserts through `millrace.<table>` and all its views: one block, so one part per target and month, on disk (fsync)
    * when it resolves. After an error any of the parts may exist or not: see insertMissing.
