@@ -28,10 +28,11 @@ try {
   fail(error.message)
 }
 
-/** Everything that must hold: types, lint, import rules, dead code, then unit, contract and e2e tests. */
+/** Everything that must hold: types, lint, import rules, dead code, then unit, contract and e2e tests, and the broker tool's. */
 function runAll() {
   runChecks()
   run('npx', 'vitest', 'run')
+  run(process.execPath, '--test', 'infra/kafka/kafka.test.mjs')
 }
 
 function runChecks() {
