@@ -18,7 +18,8 @@ const IS_SOURCE = SELF.endsWith('.ts')
 
 /** Starts a load generator. It ends by itself, on `stop()`, and when this process ends. */
 export function spawnLoad(options: Partial<LoadOptions>): LoadProcess {
-  const cli = fileURLToPath(new URL(IS_SOURCE ? './cli.ts' : './cli.js', import.meta.url))
+  const source = fileURLToPath(new URL('./cli.ts', import.meta.url))
+  const cli = IS_SOURCE ? source : source.replace(/\.ts$/, '.js')
   const execArgv = IS_SOURCE ? ['--conditions=source', '--import', 'tsx'] : []
   const child = fork(cli, [JSON.stringify(options)], { execArgv, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const reports: LoadReport[] = []

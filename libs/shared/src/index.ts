@@ -1,3 +1,4 @@
+export * from './block-view.ts'
 export * from './calendar.ts'
 export * from './columns.ts'
 export * from './enriched-record.ts'

@@ -3,7 +3,7 @@ import type { HitRow, Verdict } from '@millrace/shared'
 import { Counter, Gauge, Histogram } from 'prom-client'
 
 /** What one batch of a partition came to. Times are milliseconds. */
-export interface BatchFact {
+interface BatchFact {
   readonly partition: number
   readonly rows: number
   readonly verdicts: ReadonlyMap<Verdict, number>
@@ -17,7 +17,7 @@ export interface BatchFact {
 }
 
 /** Where a partition starts. */
-export interface RestoreFact {
+interface RestoreFact {
   readonly partition: number
   readonly head: number
   readonly nextRaw: number

@@ -1,3 +1,6 @@
+export { BatchEnricher, type EnrichedBatch, type ReadRecord, readRaw } from './partition/enrich-batch.ts'
 export { type Enricher, type EnricherOptions, startEnricher } from './run.ts'
+export { PartitionState } from './sessions/partition-state.ts'
+export { StateReader } from './sessions/restore-rows.ts'
 export { ENRICHER_SETTINGS, type EnricherSettings } from './settings.ts'
-export { readAgent } from './steps/agent.ts'
+export { AgentReader, readAgent } from './steps/agent.ts'

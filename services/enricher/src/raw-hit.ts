@@ -1,10 +1,11 @@
 /** Records of hits.raw taken apart into hits, without ever throwing: what cannot be read becomes a dead hit. */
+import { isAscii } from 'node:buffer'
 import { type DeadReason, type LocalDays, RAW_LINE_VERSION } from '@millrace/shared'
 import { occurredAt, receivedAt } from './steps/time.ts'
 import { type SaltsByDay, VisitorIds } from './steps/visitor.ts'
 
 /** What a line says of all of its hits. */
-export interface RawLineFacts {
+interface RawLineFacts {
   readonly site: string
   readonly userAgent: string
   readonly acceptLanguage: string
@@ -15,7 +16,7 @@ export interface RawLineFacts {
 }
 
 /** A hit as it was sent; nothing in it is trusted to have the right type. */
-export interface SentHit {
+interface SentHit {
   readonly [field: string]: unknown
 }
 
@@ -74,7 +75,7 @@ function readLines(value: Buffer, reader: RecordReader): boolean {
   for (let start = 0; start < value.length; ) {
     const found = value.indexOf(LF, start)
     const end = found === -1 ? value.length : found
-    reader.addLine(value.subarray(start, end))
+    reader.addLine(value, start, end)
     if (reader.count > MAX_HITS) return false
     start = end + 1
   }
@@ -87,6 +88,8 @@ class RecordReader {
   readonly #tools: ReadingTools
   readonly #hits: RawHit[]
   readonly #letters: DeadLetter[]
+  /** One check a record: reading ASCII costs half. */
+  readonly #isAscii: boolean
   readonly #hitsBefore: number
   readonly #lettersBefore: number
 
@@ -95,17 +98,18 @@ class RecordReader {
     this.#tools = tools
     this.#hits = hits
     this.#letters = letters
+    this.#isAscii = record.value !== null && isAscii(record.value)
     this.#hitsBefore = hits.length
     this.#lettersBefore = letters.length
   }
 
-  addLine(bytes: Buffer): void {
-    const line = parse(bytes)
-    if (line === null || !isReadable(line)) this.addDeadLine(bytes, reasonOf(line))
-    else this.#addHits(bytes, line)
+  addLine(value: Buffer, start: number, end: number): void {
+    const line = parse(value.toString(this.#isAscii ? 'latin1' : 'utf8', start, end))
+    if (line === null || !isReadable(line)) this.addDeadLine(value.subarray(start, end), reasonOf(line))
+    else this.#addHits(value, start, end, line)
   }
 
-  #addHits(bytes: Buffer, line: SentHit): void {
+  #addHits(value: Buffer, start: number, end: number, line: SentHit): void {
     const received = receivedAt(this.#record.timestamp, line.spooled === true, line.collected_at as number)
     const facts = readFacts(line, received, this.#tools.salts)
     const days = this.#tools.daysOf(facts.site)
@@ -116,7 +120,7 @@ class RecordReader {
       const sent = hits[i]
       const readable = typeof sent === 'object' && sent !== null && !Array.isArray(sent)
       const time = readable ? occurredAt(received, sentAt, (sent as SentHit).created_at) : received
-      if (!readable && !letter) letter = this.#addLetter(bytes, 'hit_invalid')
+      if (!readable && !letter) letter = this.#addLetter(value.subarray(start, end), 'hit_invalid')
       this.#hits.push({
         offset: this.#record.offset,
         index: this.count++,
@@ -157,9 +161,9 @@ class RecordReader {
   }
 }
 
-function parse(bytes: Buffer): SentHit | null {
+function parse(text: string): SentHit | null {
   try {
-    const line: unknown = JSON.parse(bytes.toString())
+    const line: unknown = JSON.parse(text)
     return typeof line === 'object' && line !== null && !Array.isArray(line) ? (line as SentHit) : null
   } catch {
     return null

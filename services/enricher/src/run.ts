@@ -41,7 +41,7 @@ export interface Enricher {
 const BATCH_EVERY_MS = 100
 const COMMIT_EVERY_MS = 1_000
 
-/** Starts enriching. Resolves when the first assigned partitions are restored. @throws when the log cannot be read */
+/** Starts enriching. Resolves when the group has given out partitions; they are restored meanwhile. @throws when the log cannot be read */
 export async function startEnricher(options: EnricherOptions): Promise<Enricher> {
   const facts = createFacts(options.logger, options.registry)
   const salts = await openSalts(options.log, options.clock ?? Date.now, facts)
@@ -117,14 +117,11 @@ class EnricherGroup implements ConsumerHandlers {
       pause: (partition: number) => this.#consumer.pause(HITS_RAW.name, [partition]),
       resume: (partition: number) => this.#consumer.resume(HITS_RAW.name, [partition]),
     }
-    await Promise.all(
-      assignments.map(async (assignment) => {
-        const { partition } = assignment
-        const worker = this.#parked.get(partition) ?? this.#workerOf(partition, delivery)
-        this.#workers.set(partition, worker)
-        await worker.start(assignment)
-      }),
-    )
+    for (const { partition } of assignments) {
+      const worker = this.#parked.get(partition) ?? this.#workerOf(partition, delivery)
+      this.#workers.set(partition, worker)
+      worker.start()
+    }
     this.#parked.clear()
   }
 

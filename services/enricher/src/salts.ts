@@ -63,7 +63,11 @@ class FollowedSalts implements Salts {
   }
 
   saltOf(day: number): Buffer | null {
-    return this.#salts.get(day)?.bytes ?? null
+    const salt = this.#salts.get(day)
+    if (salt === undefined || salt.bytes === null) return null
+    if (salt.expiresAt > this.#clock()) return salt.bytes
+    this.#drop(day, salt)
+    return null
   }
 
   isDecided(day: number): boolean {
@@ -113,15 +117,18 @@ class FollowedSalts implements Salts {
     }
   }
 
+  #drop(day: number, salt: Salt): void {
+    if (salt.bytes === null) return
+    salt.bytes.fill(0)
+    salt.bytes = null
+    this.#facts.saltDropped(dateOfDay(day))
+  }
+
   /** Forgets what is too old, and that it was there once the topic has forgotten it too. */
   #expire(): void {
     const now = this.#clock()
     for (const [day, salt] of this.#salts) {
-      if (salt.bytes !== null && salt.expiresAt <= now) {
-        salt.bytes.fill(0)
-        salt.bytes = null
-        this.#facts.saltDropped(dateOfDay(day))
-      }
+      if (salt.expiresAt <= now) this.#drop(day, salt)
       if (now > salt.expiresAt + SALTS.retentionMs) this.#salts.delete(day)
     }
   }

@@ -1,20 +1,12 @@
 /** Raw records into the bytes of one enriched record. */
 import type { LogRecord, StoredRecord } from '@millrace/log'
-import {
-  BlockWriter,
-  HIT_COLUMNS,
-  HITS_RAW,
-  type HitRow,
-  type RowsByMonth,
-  SESSION_BLOCK_COLUMNS,
-  type SessionRow,
-} from '@millrace/shared'
+import { BlockWriter, HIT_COLUMNS, HITS_RAW, type HitRow, type RowsByMonth } from '@millrace/shared'
 import { VerdictCount } from '../facts.ts'
+import { MonthCount } from '../month-count.ts'
 import { enrich, type OpenRow, type Tools } from '../pipeline.ts'
 import { type DeadLetter, type RawHit, type ReadingTools, readRecord } from '../raw-hit.ts'
 import type { PartitionState } from '../sessions/partition-state.ts'
-import { type SiteRules, step, writeSessions } from '../sessions/step.ts'
-import { MonthCount } from './month-count.ts'
+import { SessionChanges, type SiteRules, step } from '../sessions/step.ts'
 
 /** A record of raw hits, read. */
 export interface ReadRecord {
@@ -70,14 +62,14 @@ export class BatchEnricher {
   readonly #rulesOf: RulesOf
   readonly #partition: number
   readonly #hits = new BlockWriter<HitRow>(HIT_COLUMNS)
-  readonly #sessions = new BlockWriter<SessionRow>(SESSION_BLOCK_COLUMNS)
+  readonly #changes: SessionChanges
   readonly #hitMonths = new MonthCount()
-  readonly #sessionMonths = new MonthCount()
 
   constructor(tools: Tools, rulesOf: RulesOf, partition: number) {
     this.#tools = tools
     this.#rulesOf = rulesOf
     this.#partition = partition
+    this.#changes = new SessionChanges(tools.kp)
   }
 
   /** Takes as many of `records` (at least one) as fit into one enriched record, and changes the state accordingly. */
@@ -91,15 +83,15 @@ export class BatchEnricher {
       for (const letter of record.letters) deadLetters.push(this.#deadRecord(letter))
     }
     const rows = this.#hits.rows
-    writeSessions(state, this.#tools.kp, this.#sessions, this.#sessionMonths)
+    const { sessions, sessionRows } = this.#changes.finish(state)
     return {
       srcFrom: records[0]!.offset,
       srcTo: records[taken - 1]!.offset,
       rows,
       hitRows: this.#hitMonths.take(),
-      sessionRows: this.#sessionMonths.take(),
+      sessionRows,
       hits: this.#hits.finish(),
-      sessions: this.#sessions.finish(),
+      sessions,
       deadLetters,
       count,
       records: taken,
@@ -112,7 +104,7 @@ export class BatchEnricher {
     let bytes = 0
     for (const hit of record.hits) {
       const enriched = enrich(hit, this.#tools)
-      step(state, enriched, this.#rulesOf(hit.line.site))
+      step(state, enriched, this.#rulesOf(hit.line.site), this.#changes)
       this.#hits.append(enriched.row)
       this.#hitMonths.add(enriched.row.day)
       count.add(enriched.row)

@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   AppendRefused,
-  type Assignment,
   type LogAdmin,
   type LogProducer,
   type LogReader,
@@ -50,7 +49,7 @@ export interface WorkerTools {
 }
 
 /** Delivery of raw records, as the consumer offers it. */
-export interface Delivery {
+interface Delivery {
   seek(partition: number, offset: number): void
   pause(partition: number): void
   resume(partition: number): void
@@ -78,6 +77,8 @@ export class PartitionWorker {
   readonly #with: WorkerTools
   #enricher: BatchEnricher
   #standing: Standing | null = null
+  /** Nobody else has written since #standing was parked, or it was restored since. */
+  #isChecked = false
   #queue: StoredRecord[] = []
   #queuedBytes = 0
   #paused = false
@@ -100,20 +101,18 @@ export class PartitionWorker {
     return this.#problem
   }
 
-  /** Begins, or goes on with the state from before if nobody else has written since; then the delivery is at its place. */
-  async start(assignment: Assignment): Promise<void> {
+  /**
+   * Begins, or goes on with the state from before if nobody else has written since. Returns at once; the delivery pauses
+   * until the state is there, then it is at its place.
+   */
+  start(): void {
     this.#stopWaiting = new AbortController()
     this.#problem = null
     this.#clearQueue()
-    try {
-      const standing = (await this.#keptStanding()) ?? (await this.#restore(assignment))
-      if (standing.nextRaw < assignment.low) throw new Hole(this.partition, standing.nextRaw, assignment.low)
-      this.#active = true
-      this.#with.delivery.seek(this.partition, standing.nextRaw)
-    } catch (error) {
-      if (!isFinal(error)) throw error
-      this.#stop(error)
-    }
+    this.#pause()
+    this.#active = true
+    this.#isChecked = false
+    this.#run()
   }
 
   /** Records as delivered. Returns at once; the delivery pauses while too much waits. */
@@ -123,10 +122,7 @@ export class PartitionWorker {
       this.#queue.push(record)
       this.#queuedBytes += record.value?.length ?? 0
     }
-    if (this.#queuedBytes > PAUSE_BYTES && !this.#paused) {
-      this.#paused = true
-      this.#with.delivery.pause(this.partition)
-    }
+    if (this.#queuedBytes > PAUSE_BYTES) this.#pause()
     this.#run()
   }
 
@@ -160,9 +156,9 @@ export class PartitionWorker {
     })
   }
 
-  /** Also to restore a state that was dropped: nothing is delivered before. */
+  /** Records, or a state that is to be restored: nothing is delivered before. */
   #hasWork(): boolean {
-    return this.#active && (this.#queue.length > 0 || this.#standing === null)
+    return this.#active && (this.#queue.length > 0 || this.#standing === null || !this.#isChecked)
   }
 
   async #drain(): Promise<void> {
@@ -180,7 +176,7 @@ export class PartitionWorker {
 
   /** Everything that has arrived, up to BATCH_BYTES, in as many enriched records as it takes. */
   async #workOff(): Promise<void> {
-    const standing = this.#standing ?? (await this.#restoreAndSeek())
+    const standing = await this.#readyStanding()
     const records = await this.#takeQueued(standing)
     const days = new Set<number>()
     daysNeeded(records, days)
@@ -211,7 +207,6 @@ export class PartitionWorker {
     const isAccepted = await standing.chain.append(record, onDoubt)
     if (!isAccepted) {
       facts.superseded(this.partition, standing.chain.head)
-      if (this.#active) await this.#restoreAndSeek()
       return false
     }
     standing.accepted.add(standing.chain.head, standing.state.streamTime)
@@ -265,6 +260,7 @@ export class PartitionWorker {
     let bytes = 0
     for (let next = standing.nextRaw; taken < this.#queue.length && bytes < BATCH_BYTES; taken++) {
       const record = this.#queue[taken]!
+      if (record.offset > next && records.length > 0) break // first what comes before the gap
       bytes += record.value?.length ?? 0
       if (record.offset < next) continue
       if (record.offset > next) {
@@ -276,10 +272,7 @@ export class PartitionWorker {
     }
     this.#queue = this.#queue.slice(taken)
     this.#queuedBytes -= bytes
-    if (this.#paused && this.#queuedBytes < RESUME_BYTES) {
-      this.#paused = false
-      this.#with.delivery.resume(this.partition)
-    }
+    if (this.#queuedBytes < RESUME_BYTES) this.#resume()
     return records
   }
 
@@ -299,30 +292,40 @@ export class PartitionWorker {
     return true
   }
 
-  async #keptStanding(): Promise<Standing | null> {
-    const standing = this.#standing
-    if (standing === null) return null
-    const end = (await this.#with.admin.endOffsets(HITS_ENRICHED.name)).get(this.partition)!
-    if (!(await standing.chain.isFirstUpTo(end))) return null
-    this.#with.facts.kept(this.partition)
+  /** The state to go on with: the one at hand, else a restored one, and then the delivery is at its place. */
+  async #readyStanding(): Promise<Standing> {
+    if (this.#standing !== null && this.#isChecked) return this.#standing
+    const standing =
+      this.#standing !== null && (await this.#isStillFirst(this.#standing)) ? this.#standing : await this.#restore()
+    this.#standing = standing
+    this.#isChecked = true
+    this.#clearQueue()
+    this.#with.delivery.seek(this.partition, standing.nextRaw)
     return standing
   }
 
-  /** Restores by the last commit (after being superseded that of the log, not the one that came with the assignment). */
-  async #restore({ committed, low }: Pick<Assignment, 'committed' | 'low'>): Promise<Standing> {
+  async #isStillFirst({ chain }: Standing): Promise<boolean> {
+    const end = (await this.#with.admin.endOffsets(HITS_ENRICHED.name)).get(this.partition)!
+    const isFirst = await chain.isFirstUpTo(end)
+    if (isFirst) this.#with.facts.kept(this.partition)
+    return isFirst
+  }
+
+  /** @throws Hole when the raw records to go on with have expired; PositionLost */
+  async #restore(): Promise<Standing> {
     const { admin, reader, producer, facts } = this.#with
     this.#standing = null
     const startedAt = performance.now()
-    const enriched = {
-      reader,
-      partition: this.partition,
-      low: (await admin.lowOffsets(HITS_ENRICHED.name)).get(this.partition)!,
-      end: (await admin.endOffsets(HITS_ENRICHED.name)).get(this.partition)!,
-    }
+    const offsetOf = async (offsets: Promise<Map<number, number>>) => (await offsets).get(this.partition)!
+    const committed = (await admin.committed(ENRICHER_GROUP, HITS_RAW.name)).get(this.partition) ?? null
+    const low = await offsetOf(admin.lowOffsets(HITS_ENRICHED.name))
+    const end = await offsetOf(admin.endOffsets(HITS_ENRICHED.name))
     const head = committed === null ? null : parseCommittedHead(committed.metadata)
+    const enriched = { reader, partition: this.partition, low, end, signal: this.#stopWaiting.signal }
     const { state, accepted, ...point } = await restorePartition(enriched, head, this.#with.maxSessionTimeoutMs)
-    const chain = new Chain({ producer, reader }, this.partition, point.head, enriched.end)
-    const nextRaw = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? low)
+    const rawLow = await offsetOf(admin.lowOffsets(HITS_RAW.name))
+    const nextRaw = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? rawLow)
+    if (nextRaw < rawLow) throw new Hole(this.partition, nextRaw, rawLow)
     const ms = Math.round(performance.now() - startedAt)
     facts.restored({
       partition: this.partition,
@@ -332,26 +335,14 @@ export class PartitionWorker {
       sessions: state.sessionCount,
       ms,
     })
-    this.#standing = { state, accepted, chain, nextRaw }
-    return this.#standing
-  }
-
-  async #restoreAndSeek(): Promise<Standing> {
-    const { admin } = this.#with
-    const committed = (await admin.committed(ENRICHER_GROUP, HITS_RAW.name)).get(this.partition) ?? null
-    const low = (await admin.lowOffsets(HITS_RAW.name)).get(this.partition)!
-    const standing = await this.#restore({ committed, low })
-    if (standing.nextRaw < low) throw new Hole(this.partition, standing.nextRaw, low)
-    this.#clearQueue()
-    this.#with.delivery.seek(this.partition, standing.nextRaw)
-    return standing
+    return { state, accepted, chain: new Chain({ producer, reader }, this.partition, point.head, end), nextRaw }
   }
 
   /** After an error the state is restored and the work tried again, later and later; what cannot get better stops it. */
   async #recover(error: unknown): Promise<void> {
     this.#standing = null
     this.#enricher = new BatchEnricher(this.#with.tools, this.#with.rulesOf, this.partition) // half a batch may be in it
-    if (error instanceof Abandoned) return
+    if (!this.#active) return
     if (isFinal(error)) return this.#stop(error)
     this.#with.facts.failed(this.partition, error)
     await this.#wait(this.#retryMs)
@@ -361,17 +352,27 @@ export class PartitionWorker {
   #stop(error: Error): void {
     this.#active = false
     this.#problem = error.message
-    this.#paused = true
-    this.#with.delivery.pause(this.partition)
+    this.#pause()
     this.#with.facts.stopped(this.partition, error, error instanceof Hole)
   }
 
-  #clearQueue(): void {
-    this.#queue = []
-    this.#queuedBytes = 0
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#with.delivery.pause(this.partition)
+  }
+
+  #resume(): void {
     if (!this.#paused) return
     this.#paused = false
     this.#with.delivery.resume(this.partition)
+  }
+
+  /** Drops what waits: it will be delivered again, if it is needed. */
+  #clearQueue(): void {
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#resume()
   }
 
   async #wait(ms: number): Promise<void> {

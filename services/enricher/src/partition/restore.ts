@@ -3,8 +3,9 @@
  * the records say, whoever wrote them.
  */
 import { type LogReader, PositionLost, type StoredRecord } from '@millrace/log'
-import { type EnrichedRecord, HITS_ENRICHED, readBlocks, readRows, type SessionRow } from '@millrace/shared'
-import { PartitionState, REMEMBERED_COLUMNS, type RememberedHit } from '../sessions/partition-state.ts'
+import { HITS_ENRICHED } from '@millrace/shared'
+import { PartitionState } from '../sessions/partition-state.ts'
+import { StateReader } from '../sessions/restore-rows.ts'
 import { AcceptedRecords } from './accepted.ts'
 import { tryDecode } from './chain.ts'
 
@@ -26,8 +27,6 @@ export interface CommittedHead {
   readonly from: number
 }
 
-const WANTED: ReadonlySet<string> = new Set(REMEMBERED_COLUMNS)
-
 /** The metadata of a commit; null = there is none, or it is not ours. */
 export function parseCommittedHead(metadata: string): CommittedHead | null {
   try {
@@ -44,6 +43,8 @@ export interface EnrichedPartition {
   readonly partition: number
   readonly low: number
   readonly end: number
+  /** Ends the restore. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -73,6 +74,7 @@ export async function restorePartition(
 /** Applies accepted records one after another. */
 class Restore {
   readonly #state: PartitionState
+  readonly #reader: StateReader
   readonly #accepted: AcceptedRecords
   readonly #committedHead: number
   #head: number
@@ -81,6 +83,7 @@ class Restore {
 
   constructor(state: PartitionState, known: CommittedHead) {
     this.#state = state
+    this.#reader = new StateReader(state)
     this.#accepted = new AcceptedRecords(known.from)
     this.#committedHead = known.head
     this.#head = known.from
@@ -99,7 +102,7 @@ class Restore {
     this.#nextRaw = record.srcTo + 1
     this.#rows += record.rows
     this.#accepted.add(stored.offset, record.streamTime)
-    applyRecord(this.#state, record)
+    this.#reader.add(record)
   }
 
   /** `isCut`: everything up to the committed head may have expired from the topic; it was accepted all the same. */
@@ -109,37 +112,13 @@ class Restore {
         `hits.enriched-${log.partition}: the chain ends at ${this.#head}, but ${this.#committedHead} was committed as accepted`,
       )
     }
-    this.#state.finishRestore()
+    this.#state.settle()
     const head = Math.max(this.#head, this.#committedHead)
     return { state: this.#state, accepted: this.#accepted, head, nextRaw: this.#nextRaw, rows: this.#rows }
   }
 
   #headFor(before: ReadonlySet<number> | null): number {
     return before === null ? this.#head : Math.max(this.#head, this.#committedHead)
-  }
-}
-
-/** Takes an accepted record into the state. */
-export function applyRecord(state: PartitionState, record: EnrichedRecord): void {
-  state.advance(record.streamTime)
-  for (const row of readRows<SessionRow>(record.sessions)) if (row.sign === 1) state.applySession(row)
-  for (const { rows, columns } of readBlocks(record.hits, WANTED)) {
-    const [site, day, type, verdict, hitId, visitorId, sessionId, receivedAt, pageId, engagedMs] =
-      REMEMBERED_COLUMNS.map((name) => columns.get(name)!)
-    for (let i = 0; i < rows; i++) {
-      state.restoreHit({
-        site: site![i],
-        day: day![i],
-        type: type![i],
-        verdict: verdict![i],
-        hit_id: hitId![i],
-        visitor_id: visitorId![i],
-        session_id: sessionId![i],
-        received_at: receivedAt![i],
-        page_id: pageId![i],
-        engaged_ms: engagedMs![i],
-      } as RememberedHit)
-    }
   }
 }
 
@@ -188,10 +167,13 @@ async function findHead(log: EnrichedPartition): Promise<CommittedHead> {
 }
 
 async function* records(
-  { reader, partition }: EnrichedPartition,
+  { reader, partition, signal }: EnrichedPartition,
   from: number,
   to: number,
 ): AsyncIterable<StoredRecord> {
   if (from >= to) return
-  for await (const batch of reader.read(HITS_ENRICHED.name, partition, from, to)) yield* batch
+  for await (const batch of reader.read(HITS_ENRICHED.name, partition, from, to)) {
+    signal?.throwIfAborted()
+    yield* batch
+  }
 }

@@ -1,15 +1,11 @@
 /**
  * What one partition knows: its stream time, the hit_ids of the last hour, the engagement of pages and the sessions that
- * can still be joined. It is owned by one writer; `apply` and `applySession` make it from stored rows, so that a restored
- * state is exactly that of the accepted records, whoever wrote them.
+ * can still be joined. It is owned by one writer. The same functions make it from living hits and from stored rows (see
+ * restore-rows.ts), so that a restored state is exactly that of the accepted records, whoever wrote them.
  */
-import { type HitRow, NO_ID, type SessionRow } from '@millrace/shared'
-import type { Agent } from '../steps/agent.ts'
-import type { Arrival } from '../steps/arrival.ts'
-import { readUrl } from '../steps/page.ts'
-import type { Place } from '../steps/place.ts'
-import { type Fingerprint, mix, readUuidWords } from './fingerprint.ts'
-import { RecentTable } from './recent.ts'
+import { type HitRow, NO_ID } from '@millrace/shared'
+import { type Fingerprint, hexWord, mix, readUuidWords } from './fingerprint.ts'
+import { RecentTable, TIME_STEP_MS } from './recent.ts'
 import { SeenHits } from './seen-hits.ts'
 import type { Session } from './session.ts'
 
@@ -19,37 +15,31 @@ export const LATENESS_MS = 15 * MINUTE_MS
 /** How long the same hit_id of the same visitor counts once. */
 export const DEDUP_MS = 60 * MINUTE_MS
 /** X beyond `from`: what is older than this behind the stream no longer changes anything. */
-export const memoryOf = (maxSessionTimeoutMs: number): number => Math.max(maxSessionTimeoutMs, DEDUP_MS) + LATENESS_MS
+const memoryOf = (maxSessionTimeoutMs: number): number => Math.max(maxSessionTimeoutMs, DEDUP_MS) + LATENESS_MS
 /** Sessions stay this much longer than they can be joined. Longer would change nothing. */
 const GRACE_MS = MINUTE_MS
 const BUCKET_MS = MINUTE_MS
 
-/** The columns of a stored hit that the state is made of. */
-export type RememberedHit = Pick<
+/** What the state remembers of a kept hit. */
+export type KeptHit = Pick<
   HitRow,
-  | 'site'
-  | 'day'
-  | 'type'
-  | 'verdict'
-  | 'hit_id'
-  | 'visitor_id'
-  | 'session_id'
-  | 'received_at'
-  | 'page_id'
-  | 'engaged_ms'
+  'day' | 'type' | 'verdict' | 'hit_id' | 'visitor_id' | 'session_id' | 'received_at' | 'page_id' | 'engaged_ms'
 >
-export const REMEMBERED_COLUMNS = [
-  'site',
-  'day',
-  'type',
-  'verdict',
-  'hit_id',
-  'visitor_id',
-  'session_id',
-  'received_at',
-  'page_id',
-  'engaged_ms',
-] as const
+
+/** A kept hit as it was stored: ids as 32-bit words, the highest first. */
+export interface StoredHit {
+  readonly hitId: Uint32Array
+  visitorHigh: number
+  visitorLow: number
+  receivedAt: number
+  /** Days whose salt may have made the visitor's id. */
+  fromDay: number
+  toDay: number
+  /** An engagement signal that a session took. */
+  isEngagement: boolean
+  readonly pageId: Uint32Array
+  engagedMs: number
+}
 
 export class PartitionState {
   /** S: the largest received_at so far, epoch milliseconds. Expiry, lateness and duplicates are decided by it alone. */
@@ -61,16 +51,17 @@ export class PartitionState {
   readonly touched: Session[] = []
   readonly #keepMs: number
   readonly #pages = new RecentTable(true)
+  /** Days whose salt may have made the visitor ids of pages, and when the last signal came. */
+  readonly #pageDays = new Map<number, number>()
   readonly #words = new Uint32Array(4)
   readonly #print: Fingerprint = { low: 0, high: 0 }
-  /** First of each visitor's sessions; the others hang on `next`. */
+  /** The last opened of each visitor's sessions; the others hang on `next`. */
   readonly #sessions = new Map<string, Session>()
   readonly #buckets = new Map<number, Session[]>()
   /** How many sessions have a visitor id that may be of a day. */
   readonly #days = new Map<number, number>()
   #sessionCount = 0
   #sweptBucket = 0
-  #agents: Map<string, Agent> | null = null
 
   /** `maxSessionTimeoutMs`: the longest session timeout of any site. */
   constructor(maxSessionTimeoutMs: number) {
@@ -90,7 +81,7 @@ export class PartitionState {
     if (bucket > this.#sweptBucket) this.#sweep(bucket)
   }
 
-  /** First session of a visitor; follow `next`. */
+  /** The session of a visitor that was opened last; follow `next` for the others. */
   sessionsOf(visitorId: string): Session | null {
     return this.#sessions.get(visitorId) ?? null
   }
@@ -112,45 +103,53 @@ export class PartitionState {
    * Takes a hit's row into the memory of hit_ids and pages. Only kept rows count: a duplicate does not prolong the hour,
    * and engagement that no session took is not known to any.
    */
-  apply(row: RememberedHit, fromDay = row.day, toDay = row.day): void {
+  apply(row: KeptHit, fromDay = row.day, toDay = row.day): void {
     if (row.verdict !== 'keep') return
     if (this.streamTime - row.received_at <= DEDUP_MS) {
       this.seen.add(row.hit_id, row.visitor_id, row.received_at, fromDay, toDay)
     }
     if (row.type === 'engagement' && row.session_id !== NO_ID) {
-      this.#printPage(row.site, row.page_id)
-      const known = this.#pages.largest(this.#print.low, this.#print.high, row.received_at)
-      if (row.engaged_ms > Math.max(known, 0))
-        this.#pages.add(this.#print.low, this.#print.high, row.received_at, row.engaged_ms)
+      this.#printPage(row.visitor_id, row.page_id)
+      this.#addPage(row.received_at, row.engaged_ms, fromDay, toDay)
+    }
+  }
+
+  /** As `apply`, for a stored hit. */
+  applyStored(hit: StoredHit): void {
+    if (this.streamTime - hit.receivedAt <= DEDUP_MS) {
+      this.seen.addWords(hit.hitId, hit.visitorHigh, hit.visitorLow, hit.receivedAt, hit.fromDay, hit.toDay)
+    }
+    if (hit.isEngagement) {
+      mix(hit.pageId, hit.visitorHigh, hit.visitorLow, this.#print)
+      this.#addPage(hit.receivedAt, hit.engagedMs, hit.fromDay, hit.toDay)
+    }
+  }
+
+  #addPage(receivedAt: number, engagedMs: number, fromDay: number, toDay: number): void {
+    const known = this.#pages.largest(this.#print.low, this.#print.high, receivedAt)
+    if (engagedMs <= Math.max(known, 0)) return
+    this.#pages.add(this.#print.low, this.#print.high, receivedAt, engagedMs)
+    for (let day = fromDay; day <= toDay; day++) {
+      this.#pageDays.set(day, Math.max(receivedAt, this.#pageDays.get(day) ?? 0))
     }
   }
 
   /**
-   * Engagement of a page that is already counted: the largest total that a session took from it, of the rows with
+   * Engagement of a visitor's page that is already counted: the largest total that a session took, of the rows with
    * received_at >= S - X (older ones are not in a restored state, so they never count).
    */
-  knownEngagement(site: string, pageId: string): number {
-    this.#printPage(site, pageId)
+  knownEngagement(visitorId: string, pageId: string): number {
+    this.#printPage(visitorId, pageId)
     return Math.max(0, this.#pages.largest(this.#print.low, this.#print.high, this.streamTime - this.memoryMs))
   }
 
-  /** Takes a stored hit back. The day of its visitor id is not stored: with a session it may be a neighbour of its own. */
-  restoreHit(row: RememberedHit): void {
-    const slack = row.session_id === NO_ID ? 0 : 1
-    this.apply(row, row.day - slack, row.day + slack)
+  /** Whether a page of a visitor whose id may be of that day is known. */
+  hasPagesOf(day: number): boolean {
+    return this.#pageDays.has(day)
   }
 
-  /** Takes a stored +1 row back: the session is what the row says. */
-  applySession(row: SessionRow): void {
-    let known = this.sessionsOf(row.visitor_id)
-    while (known !== null && known.sessionId !== row.session_id) known = known.next
-    if (known === null) this.addSession(restoredSession(row, this.#agent(row)))
-    else Object.assign(known, restoredFields(row, this.#agent(row)))
-  }
-
-  /** After a restore. */
-  finishRestore(): void {
-    this.#agents = null
+  /** Lets go of what a restore has read and nothing needs. */
+  settle(): void {
     this.#sweep(Math.floor((this.streamTime - this.#keepMs) / BUCKET_MS))
   }
 
@@ -158,22 +157,9 @@ export class PartitionState {
     return this.seen.size
   }
 
-  #printPage(site: string, pageId: string): void {
+  #printPage(visitorId: string, pageId: string): void {
     readUuidWords(pageId, this.#words)
-    let hash = 0x811c9dc5
-    for (let i = 0; i < site.length; i++) hash = Math.imul(hash ^ site.charCodeAt(i), 0x01000193)
-    mix(this.#words, hash, site.length, this.#print)
-  }
-
-  /** Restored sessions share their agents, as living ones do. */
-  #agent(row: SessionRow): Agent {
-    this.#agents ??= new Map()
-    const agent = agentOf(row)
-    const key = JSON.stringify(agent)
-    const known = this.#agents.get(key)
-    if (known) return known
-    this.#agents.set(key, agent)
-    return agent
+    mix(this.#words, hexWord(visitorId, 0, 8), hexWord(visitorId, 8, 16), this.#print)
   }
 
   #file(session: Session): void {
@@ -195,7 +181,9 @@ export class PartitionState {
       }
     }
     this.seen.forget(this.streamTime - DEDUP_MS)
-    this.#pages.forget(this.streamTime - this.memoryMs)
+    const since = this.streamTime - this.memoryMs
+    this.#pages.forget(since)
+    for (const [day, last] of this.#pageDays) if (last < since - TIME_STEP_MS) this.#pageDays.delete(day)
   }
 
   #remove(session: Session): void {
@@ -212,88 +200,5 @@ export class PartitionState {
       before.next = session.next
     } else if (session.next !== null) this.#sessions.set(session.visitorId, session.next)
     else this.#sessions.delete(session.visitorId)
-  }
-}
-
-const agentOf = (row: SessionRow): Agent => ({
-  browser: row.browser,
-  browserVersion: row.browser_version,
-  os: row.os,
-  osVersion: row.os_version,
-  device: row.device,
-  deviceType: row.device_type as Agent['deviceType'],
-  platform: row.platform as Agent['platform'],
-  clientKind: row.client_kind as Agent['clientKind'],
-  botReason: row.bot_reason as Agent['botReason'],
-})
-
-const placeOf = (row: SessionRow): Place => ({
-  country: row.country,
-  region: row.region,
-  regionName: row.region_name,
-  city: row.city,
-})
-
-const arrivalOf = (row: SessionRow): Arrival => ({
-  referrer: row.session_referrer,
-  source: row.referrer_name || hostOf(row.session_referrer),
-  referrerName: row.referrer_name,
-  channel: row.channel,
-  utmSource: row.utm_source,
-  utmMedium: row.utm_medium,
-  utmCampaign: row.utm_campaign,
-  utmContent: row.utm_content,
-  utmTerm: row.utm_term,
-  clickIdKind: row.click_id_kind,
-})
-
-/** Host of a cleaned referrer. */
-const hostOf = (referrer: string): string => (referrer === '' ? '' : (readUrl(referrer)?.hostname ?? ''))
-
-/** What a stored row says of a session that may change. */
-function restoredFields(row: SessionRow, agent: Agent) {
-  return {
-    version: row.version,
-    start: row.start,
-    end: row.end,
-    day: row.day,
-    pageViews: row.page_views,
-    events: row.events,
-    engagedMs: row.engaged_ms,
-    engaging: row.engaging,
-    hostname: row.hostname,
-    entryAt: row.entry_at,
-    entryPath: row.entry_path,
-    exitAt: row.exit_at,
-    exitPath: row.exit_path,
-    exitTitle: row.exit_title,
-    exitPageId: row.exit_page_id,
-    isBot: row.is_bot,
-    botReason: row.bot_reason,
-    arrival: arrivalOf(row),
-    place: placeOf(row),
-    agent,
-    language: row.language,
-    screenClass: row.screen_class,
-    screenWidth: row.screen_width,
-    screenHeight: row.screen_height,
-    pixelRatio: row.pixel_ratio,
-    offset: row.ko,
-  }
-}
-
-/** A start that moved to the day before leaves the visitor's id of the day after. */
-function restoredSession(row: SessionRow, agent: Agent): Session {
-  return {
-    site: row.site,
-    visitorId: row.visitor_id,
-    sessionId: row.session_id,
-    fromDay: row.day,
-    toDay: row.day + 1,
-    next: null,
-    bucket: 0,
-    before: null,
-    touched: false,
-    ...restoredFields(row, agent),
   }
 }

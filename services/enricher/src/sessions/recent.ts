@@ -55,6 +55,10 @@ class Shard {
     }
   }
 
+  get bytes(): number {
+    return this.#words.byteLength + this.#steps.byteLength + (this.#values?.byteLength ?? 0)
+  }
+
   #home(low: number): number {
     return Math.floor((low / TWO_32) * this.#capacity)
   }
@@ -101,10 +105,16 @@ class Generation {
     this.count++
   }
 
+  get bytes(): number {
+    return sum(this.#shards.map((shard) => shard?.bytes ?? 0))
+  }
+
   largest(low: number, high: number, fromStep: number): number {
     return this.#shards[high >>> 26]?.largest(low, high, fromStep) ?? -1
   }
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
 
 /** Fingerprints with the time, and if wanted a value, that each was added with. Times are epoch milliseconds. */
 export class RecentTable {
@@ -117,7 +127,12 @@ export class RecentTable {
 
   /** Entries held, the expired ones of a living generation included. */
   get size(): number {
-    return this.#generations.reduce((sum, generation) => sum + generation.count, 0)
+    return sum(this.#generations.map(({ count }) => count))
+  }
+
+  /** Bytes that the entries take. */
+  get bytes(): number {
+    return sum(this.#generations.map(({ bytes }) => bytes))
   }
 
   add(low: number, high: number, time: number, value = 0): void {

@@ -17,6 +17,8 @@ export class SeenHits {
   readonly #words = new Uint32Array(4)
   readonly #print: Fingerprint = { low: 0, high: 0 }
   #hitId = ''
+  /** What #print is of. */
+  #printed = ''
 
   get size(): number {
     return this.#table.size
@@ -41,10 +43,22 @@ export class SeenHits {
   /** `fromDay` to `toDay`: the days whose salt may have made the visitor's id. */
   add(hitId: string, visitorId: string, receivedAt: number, fromDay: number, toDay: number): void {
     this.#fingerprint(hitId, visitorId)
-    this.#table.add(this.#print.low, this.#print.high, receivedAt)
-    const bit = filterBit(this.#words)
-    for (let day = fromDay; day <= toDay; day++)
-      this.#filter(day, Math.floor(receivedAt / HOUR_MS))[bit >>> 5]! |= 1 << (bit & 31)
+    this.#store(receivedAt, fromDay, toDay)
+  }
+
+  /** As `add`, of the 32-bit words of both ids, the highest first. */
+  addWords(
+    hitId: Uint32Array,
+    visitorHigh: number,
+    visitorLow: number,
+    receivedAt: number,
+    fromDay: number,
+    toDay: number,
+  ): void {
+    this.#words.set(hitId)
+    this.#hitId = ''
+    mix(this.#words, visitorHigh, visitorLow, this.#print)
+    this.#store(receivedAt, fromDay, toDay)
   }
 
   /** Forgets what came before `since`. */
@@ -54,6 +68,13 @@ export class SeenHits {
       for (const hour of filters.keys()) if ((hour + 1) * HOUR_MS <= since) filters.delete(hour)
       if (filters.size === 0) this.#filters.delete(day)
     }
+  }
+
+  #store(receivedAt: number, fromDay: number, toDay: number): void {
+    this.#table.add(this.#print.low, this.#print.high, receivedAt)
+    const bit = filterBit(this.#words)
+    for (let day = fromDay; day <= toDay; day++)
+      this.#filter(day, Math.floor(receivedAt / HOUR_MS))[bit >>> 5]! |= 1 << (bit & 31)
   }
 
   #filter(day: number, hour: number): Uint32Array {
@@ -77,7 +98,9 @@ export class SeenHits {
   }
 
   #fingerprint(hitId: string, visitorId: string): void {
+    if (hitId === this.#hitId && visitorId === this.#printed) return
     this.#read(hitId)
+    this.#printed = visitorId
     mix(this.#words, hexWord(visitorId, 0, 8), hexWord(visitorId, 8, 16), this.#print)
   }
 }

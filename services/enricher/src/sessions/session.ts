@@ -1,4 +1,4 @@
-import { NO_UUID, type SessionRow } from '@millrace/shared'
+import { NO_ID, NO_UUID, type SessionRow } from '@millrace/shared'
 import type { EnrichedHit, OpenRow } from '../pipeline.ts'
 import type { Agent } from '../steps/agent.ts'
 import type { Arrival } from '../steps/arrival.ts'
@@ -9,7 +9,7 @@ import { detach } from '../steps/text.ts'
 export type OpenSessionRow = { -readonly [Column in keyof SessionRow]: SessionRow[Column] }
 
 /** A session with less engagement than this may be a bounce. */
-export const BOUNCE_ENGAGED_MS = 10_000
+const BOUNCE_ENGAGED_MS = 10_000
 /** The longest span of a session. */
 export const SESSION_CAP_MS = 86_400_000
 
@@ -29,10 +29,9 @@ export interface Session {
   next: Session | null
   /** Memory only: bucket of the expiry. */
   bucket: number
-  /** Memory only: what was stored last, while a batch changes it. */
-  before: OpenSessionRow | null
+  /** Memory only: the current batch has changed it. */
   touched: boolean
-  /** Raw offset of the last hit that changed it. */
+  /** Raw offset of the first hit of the last batch that changed it. */
   offset: number
 
   version: number
@@ -46,6 +45,7 @@ export interface Session {
   engaging: boolean
   /** Of the entry page; of the earliest hit while there is no page view. */
   hostname: string
+  /** Times of the entry and exit page; 0 = no page view yet. */
   entryAt: number
   entryPath: string
   exitAt: number
@@ -75,7 +75,6 @@ export function newSession(hit: EnrichedHit, sessionId: string): Session {
     toDay: row.day,
     next: null,
     bucket: 0,
-    before: null,
     touched: false,
     offset: row.ko,
     version: 0,
@@ -87,9 +86,9 @@ export function newSession(hit: EnrichedHit, sessionId: string): Session {
     engagedMs: 0,
     engaging: false,
     hostname: row.hostname,
-    entryAt: row.time,
+    entryAt: 0,
     entryPath: '',
-    exitAt: row.time,
+    exitAt: 0,
     exitPath: '',
     exitTitle: '',
     exitPageId: NO_UUID,
@@ -158,64 +157,120 @@ export function repeatOnRow(session: Session, row: OpenRow): void {
 }
 
 /** Exactly one page, seen once or reloaded, no interactive event, and less than 10 s of engagement. */
-export function isBounce(session: Session): boolean {
+function isBounce(session: Session): boolean {
   return session.pageViews > 0 && !session.engaging && session.engagedMs < BOUNCE_ENGAGED_MS
 }
 
-/** The session as it is stored, with sign 1 or -1 and the position of the record that stores it. */
-export function sessionRow(session: Session, sign: 1 | -1, kp: number): OpenSessionRow {
+/** The session as it is stored: `row` (one object for all, its values are copied at once) with sign 1 or -1. */
+export function fillSessionRow(row: OpenSessionRow, session: Session, sign: 1 | -1, kp: number): OpenSessionRow {
   const { arrival, place, agent } = session
+  row.site = session.site
+  row.day = session.day
+  row.session_id = session.sessionId
+  row.version = session.version
+  row.sign = sign
+  row.visitor_id = session.visitorId
+  row.start = session.start
+  row.end = session.end
+  row.duration_ms = Math.min(session.end - session.start, SESSION_CAP_MS)
+  row.page_views = session.pageViews
+  row.events = session.events
+  row.is_bounce = isBounce(session) ? 1 : 0
+  row.engaged_ms = session.engagedMs
+  row.hostname = session.hostname
+  row.entry_path = session.entryPath
+  row.exit_path = session.exitPath
+  row.exit_title = session.exitTitle
+  row.session_referrer = arrival.referrer
+  row.referrer_name = arrival.referrerName
+  row.channel = arrival.channel
+  row.utm_source = arrival.utmSource
+  row.utm_medium = arrival.utmMedium
+  row.utm_campaign = arrival.utmCampaign
+  row.utm_content = arrival.utmContent
+  row.utm_term = arrival.utmTerm
+  row.click_id_kind = arrival.clickIdKind
+  row.country = place.country
+  row.region = place.region
+  row.region_name = place.regionName
+  row.city = place.city
+  row.browser = agent.browser
+  row.browser_version = agent.browserVersion
+  row.os = agent.os
+  row.os_version = agent.osVersion
+  row.device = agent.device
+  row.device_type = agent.deviceType
+  row.platform = agent.platform
+  row.client_kind = agent.clientKind
+  row.language = session.language
+  row.screen_class = session.screenClass
+  row.screen_width = session.screenWidth
+  row.screen_height = session.screenHeight
+  row.pixel_ratio = session.pixelRatio
+  row.is_bot = session.isBot
+  row.bot_reason = session.botReason
+  row.kp = kp
+  row.ko = session.offset
+  row.entry_at = session.entryAt
+  row.exit_at = session.exitAt
+  row.exit_page_id = session.exitPageId
+  row.engaging = session.engaging
+  return row
+}
+
+/** A row to fill, every column in the order of the table. */
+export function emptySessionRow(): OpenSessionRow {
   return {
-    site: session.site,
-    day: session.day,
-    session_id: session.sessionId,
-    version: session.version,
-    sign,
-    visitor_id: session.visitorId,
-    start: session.start,
-    end: session.end,
-    duration_ms: Math.min(session.end - session.start, SESSION_CAP_MS),
-    page_views: session.pageViews,
-    events: session.events,
-    is_bounce: isBounce(session) ? 1 : 0,
-    engaged_ms: session.engagedMs,
-    hostname: session.hostname,
-    entry_path: session.entryPath,
-    exit_path: session.exitPath,
-    exit_title: session.exitTitle,
-    session_referrer: arrival.referrer,
-    referrer_name: arrival.referrerName,
-    channel: arrival.channel,
-    utm_source: arrival.utmSource,
-    utm_medium: arrival.utmMedium,
-    utm_campaign: arrival.utmCampaign,
-    utm_content: arrival.utmContent,
-    utm_term: arrival.utmTerm,
-    click_id_kind: arrival.clickIdKind,
-    country: place.country,
-    region: place.region,
-    region_name: place.regionName,
-    city: place.city,
-    browser: agent.browser,
-    browser_version: agent.browserVersion,
-    os: agent.os,
-    os_version: agent.osVersion,
-    device: agent.device,
-    device_type: agent.deviceType,
-    platform: agent.platform,
-    client_kind: agent.clientKind,
-    language: session.language,
-    screen_class: session.screenClass,
-    screen_width: session.screenWidth,
-    screen_height: session.screenHeight,
-    pixel_ratio: session.pixelRatio,
-    is_bot: session.isBot,
-    bot_reason: session.botReason,
-    kp,
-    ko: session.offset,
-    entry_at: session.entryAt,
-    exit_at: session.exitAt,
-    exit_page_id: session.exitPageId,
-    engaging: session.engaging,
+    site: '',
+    day: 0,
+    session_id: NO_ID,
+    version: 0,
+    sign: 1,
+    visitor_id: NO_ID,
+    start: 0,
+    end: 0,
+    duration_ms: 0,
+    page_views: 0,
+    events: 0,
+    is_bounce: 0,
+    engaged_ms: 0,
+    hostname: '',
+    entry_path: '',
+    exit_path: '',
+    exit_title: '',
+    session_referrer: '',
+    referrer_name: '',
+    channel: '',
+    utm_source: '',
+    utm_medium: '',
+    utm_campaign: '',
+    utm_content: '',
+    utm_term: '',
+    click_id_kind: '',
+    country: '',
+    region: '',
+    region_name: '',
+    city: '',
+    browser: '',
+    browser_version: '',
+    os: '',
+    os_version: '',
+    device: '',
+    device_type: '',
+    platform: '',
+    client_kind: '',
+    language: '',
+    screen_class: '',
+    screen_width: 0,
+    screen_height: 0,
+    pixel_ratio: 0,
+    is_bot: false,
+    bot_reason: '',
+    kp: 0,
+    ko: 0,
+    entry_at: 0,
+    exit_at: 0,
+    exit_page_id: NO_UUID,
+    engaging: false,
   }
 }

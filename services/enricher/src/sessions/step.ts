@@ -3,11 +3,20 @@
  * `step` reads no clock and does no I/O: the same hits in the same order always give the same rows.
  */
 import { hash } from 'node:crypto'
-import type { BlockWriter, LocalDays, SessionRow } from '@millrace/shared'
+import { BlockWriter, type LocalDays, type RowsByMonth, SESSION_BLOCK_COLUMNS, type SessionRow } from '@millrace/shared'
+import { MonthCount } from '../month-count.ts'
 import type { EnrichedHit, OpenRow } from '../pipeline.ts'
 import { bringsNewArrival } from '../steps/arrival.ts'
 import { DEDUP_MS, LATENESS_MS, type PartitionState } from './partition-state.ts'
-import { moveStart, newSession, repeatOnRow, SESSION_CAP_MS, type Session, sessionRow } from './session.ts'
+import {
+  emptySessionRow,
+  fillSessionRow,
+  moveStart,
+  newSession,
+  repeatOnRow,
+  SESSION_CAP_MS,
+  type Session,
+} from './session.ts'
 
 /** What a site says of its sessions. */
 export interface SiteRules {
@@ -16,23 +25,23 @@ export interface SiteRules {
 }
 
 /** Why a hit that can be read is not kept. */
-export const DUPLICATE_REASONS = ['hit_id_again'] as const
+const HIT_ID_AGAIN = 'hit_id_again'
 
-/** Completes the hit's row and changes the state. Dead hits only move the stream time. */
-export function step(state: PartitionState, hit: EnrichedHit, rules: SiteRules): void {
+/** Completes the hit's row, changes the state and tells `changes`. Dead hits only move the stream time. */
+export function step(state: PartitionState, hit: EnrichedHit, rules: SiteRules, changes: SessionChanges): void {
   const { row } = hit
   state.advance(row.received_at)
   if (row.verdict !== 'keep') return
   if (isDuplicate(state, hit)) {
     row.verdict = 'duplicate'
-    row.verdict_reason = 'hit_id_again'
+    row.verdict_reason = HIT_ID_AGAIN
     return
   }
   row.late = state.streamTime - row.time > LATENESS_MS
   const session = row.late ? null : sessionFor(state, hit, rules.sessionTimeoutMs)
   if (session === null) state.apply(row)
   else {
-    addHit(state, session, hit)
+    addHit(state, session, hit, changes)
     repeatOnRow(session, row)
     state.apply(row, session.fromDay, session.toDay)
   }
@@ -62,13 +71,14 @@ function sessionFor(state: PartitionState, hit: EnrichedHit, timeoutMs: number):
 }
 
 /** session_id: the first 64 bits of sha256 of `kp NUL offset NUL index` (decimal texts) of the session's first hit. */
-export function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): string {
+function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): string {
   return hash('sha256', `${row.kp}\0${row.ko}\0${row.ki}`, 'hex').slice(0, 16)
 }
 
 /**
  * Of the visitor's sessions that the hit fits into, the one whose interval is nearest to it; of equally near ones the
- * latest start, then the smallest session_id. The visitor is looked up under its ids of the local day and both neighbours.
+ * latest start, then the one opened last (a visitor's sessions are listed so, also after a restore). The visitor is looked up under its ids of the
+ * local day and both neighbours.
  */
 function findSession(state: PartitionState, hit: EnrichedHit, timeoutMs: number): Session | null {
   const { row, visitor } = hit
@@ -93,8 +103,7 @@ function nearest(first: Session | null, hit: EnrichedHit, timeoutMs: number, kno
 function isNearer(session: Session, best: Session, time: number): boolean {
   const difference = distance(session, time) - distance(best, time)
   if (difference !== 0) return difference < 0
-  if (session.start !== best.start) return session.start > best.start
-  return session.sessionId < best.sessionId
+  return session.start > best.start
 }
 
 const distance = (session: Session, time: number): number =>
@@ -113,13 +122,13 @@ function fits(session: Session, { row, arrival }: EnrichedHit, timeoutMs: number
   return row.type === 'engagement' || !bringsNewArrival(arrival, session.arrival)
 }
 
-function addHit(state: PartitionState, session: Session, hit: EnrichedHit): void {
+function addHit(state: PartitionState, session: Session, hit: EnrichedHit, changes: SessionChanges): void {
   const { row } = hit
   if (row.type === 'engagement') {
-    addEngagement(state, session, row)
+    addEngagement(state, session, hit, changes)
     return
   }
-  touch(state, session, row)
+  touch(state, session, row, changes)
   if (row.time < session.start) moveStart(session, hit)
   if (row.time > session.end) session.end = row.time
   if (row.type === 'page_view') addPageView(session, row)
@@ -156,45 +165,65 @@ function addPageView(session: Session, row: OpenRow): void {
 }
 
 /** Totals so far: only what is new of a page counts. The signal prolongs the session and never moves its start. */
-function addEngagement(state: PartitionState, session: Session, row: OpenRow): void {
-  const added = Math.max(0, row.engaged_ms - state.knownEngagement(row.site, row.page_id))
+function addEngagement(state: PartitionState, session: Session, hit: EnrichedHit, changes: SessionChanges): void {
+  const { row } = hit
+  const added = Math.max(0, row.engaged_ms - knownEngagement(state, hit))
   if (added === 0 && row.time <= session.end) return
-  touch(state, session, row)
+  touch(state, session, row, changes)
   session.end = Math.max(session.end, row.time)
   session.engagedMs = Math.min(session.engagedMs + added, 4_294_967_295)
 }
 
-/** Before the first change in a batch the stored state is kept, to be taken back with sign -1. */
-function touch(state: PartitionState, session: Session, row: OpenRow): void {
-  session.offset = row.ko
+/** Of the visitor's page, whichever of its sessions took it: under its ids of the local day and both neighbours. */
+function knownEngagement(state: PartitionState, { row, visitor }: EnrichedHit): number {
+  let known = state.knownEngagement(row.visitor_id, row.page_id)
+  for (let day = row.day - 1; day <= row.day + 1; day += 2) {
+    const id = state.hasPagesOf(day) ? visitor.on(day) : ''
+    if (id !== '') known = Math.max(known, state.knownEngagement(id, row.page_id))
+  }
+  return known
+}
+
+/**
+ * Before the first change in a batch the state that was stored last is taken back with sign -1. Both rows of a batch carry
+ * the offset of the first hit of the batch that changed the session.
+ */
+function touch(state: PartitionState, session: Session, row: OpenRow, changes: SessionChanges): void {
   if (session.touched) return
   session.touched = true
-  session.before = session.version === 0 ? null : sessionRow(session, -1, row.kp)
+  session.offset = row.ko
+  if (session.version > 0) changes.takeBack(session)
   session.version++
   state.touched.push(session)
 }
 
-/**
- * Writes what the batch changed: for every session its stored state with sign -1 (if it was stored) and its new one with
- * sign +1, both with the offset of the last hit of the batch that changed it. Then the next batch may begin.
- */
-export function writeSessions(
-  state: PartitionState,
-  kp: number,
-  writer: Pick<BlockWriter<SessionRow>, 'append'>,
-  months: { add(day: number): void },
-): void {
-  for (const session of state.touched) {
-    const { before } = session
-    if (before !== null) {
-      before.ko = session.offset
-      writer.append(before)
-      months.add(before.day)
-    }
-    writer.append(sessionRow(session, 1, kp))
-    months.add(session.day)
-    session.before = null
-    session.touched = false
+/** The signed rows of a batch, as bytes: for every session that it changed its stored state and its new one. */
+export class SessionChanges {
+  readonly #kp: number
+  readonly #writer = new BlockWriter<SessionRow>(SESSION_BLOCK_COLUMNS)
+  readonly #months = new MonthCount()
+  readonly #row = emptySessionRow()
+
+  constructor(kp: number) {
+    this.#kp = kp
   }
-  state.touched.length = 0
+
+  takeBack(session: Session): void {
+    this.#write(session, -1)
+  }
+
+  /** Writes the new state of every touched session, and ends the batch. */
+  finish(state: PartitionState): { sessions: Buffer; sessionRows: RowsByMonth } {
+    for (const session of state.touched) {
+      this.#write(session, 1)
+      session.touched = false
+    }
+    state.touched.length = 0
+    return { sessions: this.#writer.finish(), sessionRows: this.#months.take() }
+  }
+
+  #write(session: Session, sign: 1 | -1): void {
+    this.#writer.append(fillSessionRow(this.#row, session, sign, this.#kp))
+    this.#months.add(session.day)
+  }
 }

@@ -1,7 +1,7 @@
 import { readText } from './text.ts'
 
 export type Texts = Readonly<Record<string, string>>
-export type Numbers = Readonly<Record<string, number>>
+type Numbers = Readonly<Record<string, number>>
 /** Properties of an event, by kind of value. Flags are texts, `true` and `false`. */
 export interface Properties {
   readonly text: Texts

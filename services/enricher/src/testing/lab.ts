@@ -2,15 +2,15 @@
 import type { StoredRecord } from '@millrace/log'
 import { type EnrichedRecord, type HitRow, LocalDays, readRows, type SessionRow } from '@millrace/shared'
 import { BatchEnricher, readRaw } from '../partition/enrich-batch.ts'
-import { applyRecord } from '../partition/restore.ts'
 import type { Tools } from '../pipeline.ts'
 import type { ReadingTools } from '../raw-hit.ts'
 import { PartitionState } from '../sessions/partition-state.ts'
+import { StateReader } from '../sessions/restore-rows.ts'
 import type { SiteRules } from '../sessions/step.ts'
 import { AgentReader } from '../steps/agent.ts'
 
 export const MINUTE = 60_000
-export const HOUR = 60 * MINUTE
+
 /** 2026-11-21 12:00 UTC. */
 export const NOON = Date.UTC(2026, 10, 21, 12)
 
@@ -54,8 +54,9 @@ export class Lab {
     const before = this.state.streamTime - this.state.memoryMs - 16
     this.state = new PartitionState(RULES.sessionTimeoutMs)
     const from = this.records.findLastIndex((record) => record.streamTime < before)
-    for (const record of this.records.slice(from + 1)) applyRecord(this.state, record as EnrichedRecord)
-    this.state.finishRestore()
+    const reader = new StateReader(this.state)
+    for (const record of this.records.slice(from + 1)) reader.add(record)
+    this.state.settle()
   }
 
   rows(): HitRow[] {

@@ -1,0 +1,331 @@
+/**
+ * Stored rows back into a state. Nothing is decided again: sessions are what their +1 rows say, hit_ids and engagement what
+ * the hit rows say. It reads the columns where they lie in the blocks: a busy hour has millions of rows.
+ */
+import { BlockView, type FixedView, type TextView } from '@millrace/shared'
+import type { Agent } from '../steps/agent.ts'
+import { type Arrival, NO_ARRIVAL } from '../steps/arrival.ts'
+import { readUrl } from '../steps/page.ts'
+import { NOWHERE, type Place } from '../steps/place.ts'
+import type { PartitionState, StoredHit } from './partition-state.ts'
+import type { Session } from './session.ts'
+
+/** The blocks of an accepted record, and its stream time. */
+export interface AcceptedRows {
+  readonly streamTime: number
+  readonly hits: Buffer
+  readonly sessions: Buffer
+}
+
+/** Codes of the enums in columns.ts. */
+const KEEP = 1
+const ENGAGEMENT = 3
+
+/** Makes a state from accepted records, in their order. */
+export class StateReader {
+  readonly #state: PartitionState
+  /** Restored sessions share their agents, as living ones do. */
+  readonly #agents = new Map<string, Agent>()
+  readonly #hit: StoredHit = {
+    hitId: new Uint32Array(4),
+    visitorHigh: 0,
+    visitorLow: 0,
+    receivedAt: 0,
+    fromDay: 0,
+    toDay: 0,
+    isEngagement: false,
+    pageId: new Uint32Array(4),
+    engagedMs: 0,
+  }
+
+  constructor(state: PartitionState) {
+    this.#state = state
+  }
+
+  /** @throws RangeError, TypeError when the blocks cannot be read */
+  add(record: AcceptedRows): void {
+    this.#state.advance(record.streamTime)
+    this.#addSessions(new BlockView(record.sessions))
+    this.#addHits(new BlockView(record.hits))
+  }
+
+  #addHits(view: BlockView): void {
+    const [verdict, type, day, time, engaged] = ['verdict', 'type', 'day', 'received_at', 'engaged_ms'].map((name) =>
+      view.fixed(name),
+    ) as Five
+    const [hitId, visitor, session, page] = ['hit_id', 'visitor_id', 'session_id', 'page_id'].map((name) =>
+      view.fixed(name),
+    ) as Five
+    const hit = this.#hit
+    for (let row = 0; row < view.rows; row++) {
+      if (verdict.uint8(row) !== KEEP) continue
+      const hasSession = session.uint32(row) !== 0 || session.uint32(row, 1) !== 0
+      readUuid(hitId, row, hit.hitId)
+      hit.visitorHigh = visitor.uint32(row, 1)
+      hit.visitorLow = visitor.uint32(row)
+      hit.receivedAt = time.int64(row)
+      // The day of the visitor's id is not stored: with a session it may be a neighbour of the hit's own.
+      hit.fromDay = day.uint16(row) - (hasSession ? 1 : 0)
+      hit.toDay = day.uint16(row) + (hasSession ? 1 : 0)
+      hit.isEngagement = hasSession && type.uint8(row) === ENGAGEMENT
+      if (hit.isEngagement) readUuid(page, row, hit.pageId)
+      hit.engagedMs = engaged.uint32(row)
+      this.#state.applyStored(hit)
+    }
+  }
+
+  #addSessions(view: BlockView): void {
+    const columns = new SessionColumns(view)
+    for (let row = 0; row < view.rows; row++) {
+      if (columns.sign.int8(row) !== 1) continue
+      const visitorId = columns.visitor_id.hash(row)
+      const sessionId = columns.session_id.hash(row)
+      let known = this.#state.sessionsOf(visitorId)
+      while (known !== null && known.sessionId !== sessionId) known = known.next
+      const session = known ?? emptySession(columns.site.at(row), visitorId, sessionId, columns.day.uint16(row))
+      this.#fill(session, columns, row)
+      if (known === null) this.#state.addSession(session)
+    }
+  }
+
+  #fill(session: Session, columns: SessionColumns, row: number): void {
+    session.version = columns.version.uint32(row)
+    session.start = columns.start.int64(row)
+    session.end = columns.end.int64(row)
+    session.day = columns.day.uint16(row)
+    session.pageViews = columns.page_views.uint32(row)
+    session.events = columns.events.uint32(row)
+    session.engagedMs = columns.engaged_ms.uint32(row)
+    session.engaging = columns.engaging.uint8(row) === 1
+    session.hostname = columns.hostname.at(row)
+    session.entryAt = columns.entry_at.int64(row)
+    session.entryPath = columns.entry_path.at(row)
+    session.exitAt = columns.exit_at.int64(row)
+    session.exitPath = columns.exit_path.at(row)
+    session.exitTitle = columns.exit_title.at(row)
+    session.exitPageId = columns.exit_page_id.uuid(row)
+    session.isBot = columns.is_bot.uint8(row) === 1
+    session.botReason = columns.bot_reason.at(row)
+    session.arrival = arrivalAt(columns, row)
+    session.place = placeAt(columns, row)
+    session.agent = this.#agentAt(columns, row)
+    session.language = columns.language.at(row)
+    session.screenClass = columns.screen_class.at(row)
+    session.screenWidth = columns.screen_width.uint16(row)
+    session.screenHeight = columns.screen_height.uint16(row)
+    session.pixelRatio = columns.pixel_ratio.float32(row)
+    session.offset = columns.ko.int64(row)
+  }
+
+  #agentAt(columns: SessionColumns, row: number): Agent {
+    const agent: Agent = {
+      browser: columns.browser.at(row),
+      browserVersion: columns.browser_version.at(row),
+      os: columns.os.at(row),
+      osVersion: columns.os_version.at(row),
+      device: columns.device.at(row),
+      deviceType: columns.device_type.at(row) as Agent['deviceType'],
+      platform: columns.platform.at(row) as Agent['platform'],
+      clientKind: columns.client_kind.at(row) as Agent['clientKind'],
+      botReason: columns.bot_reason.at(row) as Agent['botReason'],
+    }
+    const { browser, browserVersion, os, osVersion, device, deviceType, platform, clientKind, botReason } = agent
+    const key = `${browser}\0${browserVersion}\0${os}\0${osVersion}\0${device}\0${deviceType}\0${platform}\0${clientKind}\0${botReason}`
+    const known = this.#agents.get(key)
+    if (known) return known
+    this.#agents.set(key, agent)
+    return agent
+  }
+}
+
+type Five = [FixedView, FixedView, FixedView, FixedView, FixedView]
+
+/** The words of a UUID, the highest first; the block has two little-endian halves. */
+function readUuid(column: FixedView, row: number, words: Uint32Array): void {
+  words[0] = column.uint32(row, 1)
+  words[1] = column.uint32(row, 0)
+  words[2] = column.uint32(row, 3)
+  words[3] = column.uint32(row, 2)
+}
+
+/** The columns of a block of sessions. */
+class SessionColumns {
+  readonly sign: FixedView
+  readonly visitor_id: FixedView
+  readonly session_id: FixedView
+  readonly version: FixedView
+  readonly start: FixedView
+  readonly end: FixedView
+  readonly day: FixedView
+  readonly page_views: FixedView
+  readonly events: FixedView
+  readonly engaged_ms: FixedView
+  readonly engaging: FixedView
+  readonly entry_at: FixedView
+  readonly exit_at: FixedView
+  readonly exit_page_id: FixedView
+  readonly is_bot: FixedView
+  readonly screen_width: FixedView
+  readonly screen_height: FixedView
+  readonly pixel_ratio: FixedView
+  readonly ko: FixedView
+  readonly site: TextView
+  readonly hostname: TextView
+  readonly entry_path: TextView
+  readonly exit_path: TextView
+  readonly exit_title: TextView
+  readonly bot_reason: TextView
+  readonly session_referrer: TextView
+  readonly referrer_name: TextView
+  readonly channel: TextView
+  readonly utm_source: TextView
+  readonly utm_medium: TextView
+  readonly utm_campaign: TextView
+  readonly utm_content: TextView
+  readonly utm_term: TextView
+  readonly click_id_kind: TextView
+  readonly country: TextView
+  readonly region: TextView
+  readonly region_name: TextView
+  readonly city: TextView
+  readonly browser: TextView
+  readonly browser_version: TextView
+  readonly os: TextView
+  readonly os_version: TextView
+  readonly device: TextView
+  readonly device_type: TextView
+  readonly platform: TextView
+  readonly client_kind: TextView
+  readonly language: TextView
+  readonly screen_class: TextView
+
+  constructor(view: BlockView) {
+    this.sign = view.fixed('sign')
+    this.visitor_id = view.fixed('visitor_id')
+    this.session_id = view.fixed('session_id')
+    this.version = view.fixed('version')
+    this.start = view.fixed('start')
+    this.end = view.fixed('end')
+    this.day = view.fixed('day')
+    this.page_views = view.fixed('page_views')
+    this.events = view.fixed('events')
+    this.engaged_ms = view.fixed('engaged_ms')
+    this.engaging = view.fixed('engaging')
+    this.entry_at = view.fixed('entry_at')
+    this.exit_at = view.fixed('exit_at')
+    this.exit_page_id = view.fixed('exit_page_id')
+    this.is_bot = view.fixed('is_bot')
+    this.screen_width = view.fixed('screen_width')
+    this.screen_height = view.fixed('screen_height')
+    this.pixel_ratio = view.fixed('pixel_ratio')
+    this.ko = view.fixed('ko')
+    this.site = view.text('site')
+    this.hostname = view.text('hostname')
+    this.entry_path = view.text('entry_path')
+    this.exit_path = view.text('exit_path')
+    this.exit_title = view.text('exit_title')
+    this.bot_reason = view.text('bot_reason')
+    this.session_referrer = view.text('session_referrer')
+    this.referrer_name = view.text('referrer_name')
+    this.channel = view.text('channel')
+    this.utm_source = view.text('utm_source')
+    this.utm_medium = view.text('utm_medium')
+    this.utm_campaign = view.text('utm_campaign')
+    this.utm_content = view.text('utm_content')
+    this.utm_term = view.text('utm_term')
+    this.click_id_kind = view.text('click_id_kind')
+    this.country = view.text('country')
+    this.region = view.text('region')
+    this.region_name = view.text('region_name')
+    this.city = view.text('city')
+    this.browser = view.text('browser')
+    this.browser_version = view.text('browser_version')
+    this.os = view.text('os')
+    this.os_version = view.text('os_version')
+    this.device = view.text('device')
+    this.device_type = view.text('device_type')
+    this.platform = view.text('platform')
+    this.client_kind = view.text('client_kind')
+    this.language = view.text('language')
+    this.screen_class = view.text('screen_class')
+  }
+}
+
+/** How the visitor came; one object for all who came with nothing. */
+function arrivalAt(columns: SessionColumns, row: number): Arrival {
+  const referrer = columns.session_referrer.at(row)
+  const referrerName = columns.referrer_name.at(row)
+  const arrival: Arrival = {
+    referrer,
+    source: referrerName || (referrer === '' ? '' : (readUrl(referrer)?.hostname ?? '')),
+    referrerName,
+    channel: columns.channel.at(row),
+    utmSource: columns.utm_source.at(row),
+    utmMedium: columns.utm_medium.at(row),
+    utmCampaign: columns.utm_campaign.at(row),
+    utmContent: columns.utm_content.at(row),
+    utmTerm: columns.utm_term.at(row),
+    clickIdKind: columns.click_id_kind.at(row),
+  }
+  for (const key in arrival) if (arrival[key as keyof Arrival] !== '') return arrival
+  return NO_ARRIVAL
+}
+
+function placeAt(columns: SessionColumns, row: number): Place {
+  const country = columns.country.at(row)
+  const city = columns.city.at(row)
+  if (country === '' && city === '') return NOWHERE
+  return { country, region: columns.region.at(row), regionName: columns.region_name.at(row), city }
+}
+
+const NO_AGENT: Agent = {
+  browser: '',
+  browserVersion: '',
+  os: '',
+  osVersion: '',
+  device: '',
+  deviceType: 'unknown',
+  platform: 'unknown',
+  clientKind: 'browser',
+  botReason: '',
+}
+
+/** A session to be filled. A start that moved to the day before leaves the visitor's id of the day after. */
+function emptySession(site: string, visitorId: string, sessionId: string, day: number): Session {
+  return {
+    site,
+    visitorId,
+    sessionId,
+    fromDay: day,
+    toDay: day + 1,
+    next: null,
+    bucket: 0,
+    touched: false,
+    offset: 0,
+    version: 0,
+    start: 0,
+    end: 0,
+    day,
+    pageViews: 0,
+    events: 0,
+    engagedMs: 0,
+    engaging: false,
+    hostname: '',
+    entryAt: 0,
+    entryPath: '',
+    exitAt: 0,
+    exitPath: '',
+    exitTitle: '',
+    exitPageId: '',
+    isBot: false,
+    botReason: '',
+    arrival: NO_ARRIVAL,
+    place: NOWHERE,
+    agent: NO_AGENT,
+    language: '',
+    screenClass: '',
+    screenWidth: 0,
+    screenHeight: 0,
+    pixelRatio: 0,
+  }
+}
