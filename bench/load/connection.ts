@@ -46,6 +46,12 @@ export class Connection {
     this.#socket!.write(this.request.subarray(0, length))
   }
 
+  /** Drops the connection and makes a new one. */
+  reconnect(): void {
+    this.ready = false
+    this.#socket?.destroy()
+  }
+
   close(): void {
     this.#closed = true
     this.ready = false

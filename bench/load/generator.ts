@@ -21,7 +21,7 @@ export interface LoadOptions {
   readonly delayed: number
   /** Share of answered requests that are sent a second time. */
   readonly repeated: number
-  /** Send requests without an answer, and those answered 429 or 503, again with the same ids, as real clients do. */
+  /** Send requests without an answer, and those answered 408, 425, 429 or 5xx, again with the same ids, as real clients do. */
   readonly resend: boolean
   /** File that records every hit sent and answered; empty = none. */
   readonly journal: string
@@ -55,7 +55,7 @@ export interface LoadReport {
   readonly refusedHits: number
   /** Sent, neither answered nor to be sent again. */
   readonly unknownHits: number
-  /** Hits sent again: after a lost connection, a 429 or 503, or by `repeated`. */
+  /** Hits sent again: after a lost connection, an answer that says so, or by `repeated`. */
   readonly resentHits: number
   /** Hits that were due while no connection was up, and were left out. */
   readonly skippedHits: number
@@ -233,11 +233,15 @@ export class LoadGenerator {
 
   #onAnswer(connection: Connection, answer: Answer): void {
     const waiting = this.#waiting.get(connection)
-    if (!waiting) throw new Error(`an answer to nothing: ${answer.status} ${answer.body}`)
+    if (!waiting) {
+      // A server may say 408 on an idle connection before it closes it.
+      connection.reconnect()
+      return
+    }
     this.#waiting.delete(connection)
     const now = performance.now()
     this.#statuses[answer.status] = (this.#statuses[answer.status] ?? 0) + 1
-    if ((answer.status === 503 || answer.status === 429) && this.#options.resend) {
+    if (isTryAgain(answer.status) && this.#options.resend) {
       this.#again(connection, waiting, now + Math.min(answer.retryAfter * 1_000, MAX_RETRY_AFTER_MS))
     } else if (!waiting.again) {
       const latencyUs = (now - waiting.dueAt) * 1_000
@@ -276,6 +280,9 @@ export class LoadGenerator {
     else if (!waiting.again) this.#counts.unknown += waiting.count
   }
 }
+
+/** What the SDK tries again too. */
+const isTryAgain = (status: number): boolean => status === 408 || status === 425 || status === 429 || status >= 500
 
 function refusedIndexes(body: string, count: number): number[] {
   if (body === `{"accepted":${count}}`) return []

@@ -158,6 +158,14 @@ describe('a run against a server', () => {
     expect(readJournal(options().journal).count('refused')).toBe(20)
   })
 
+  test('an answer to nothing ends the connection, not the run', async () => {
+    server.on('connection', (socket) =>
+      setTimeout(() => socket.write('HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n'), 20),
+    )
+    const report = await new LoadGenerator({ ...options(), rate: 50, maxHits: 10, hitsPerRequest: [1] }).done
+    expect(report).toMatchObject({ answeredHits: 10, refusedHits: 0 })
+  })
+
   test('503 is tried again, 400 is refused', async () => {
     let requests = 0
     answer = (ids) =>

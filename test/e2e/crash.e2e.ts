@@ -7,6 +7,9 @@ import { parseArgs } from 'node:util'
 import { tableOf } from './check/findings.ts'
 import { crashRun } from './crash/crash-run.ts'
 
+// Leave no process behind.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '30' },

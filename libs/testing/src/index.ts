@@ -1,4 +1,6 @@
 export * from './builders.ts'
+export type { Fault } from './clickhouse-server/faults.ts'
+export * from './clickhouse-server/start-clickhouse-server.ts'
 export * from './http.ts'
 export * from './product.ts'
 export * from './recount.ts'

@@ -97,4 +97,5 @@ async function checkUnique(store: Store, findings: Findings): Promise<void> {
   )
   findings.same('I2 a raw hit has one row', 'count() and uniqExact(kp, ko, ki)', rows!.positions, rows!.rows)
   findings.same('I2 a kept hit_id has one row', 'kept rows and their hit_ids', rows!.ids, rows!.kept)
+  findings.compared('I2 a kept hit_id has one row', Number(rows!.kept) - 1)
 }

@@ -1,5 +1,5 @@
 /** What the checks look for; each is a line of the summary. The codes of the guarantees stand before the names. */
-export const INVARIANTS = [
+const INVARIANTS = [
   'I1 every answered hit is stored',
   'I1 nothing is stored that was not sent',
   'I1 a hit is kept once',

@@ -8,7 +8,7 @@ export interface Recovery {
   readonly partialInsert: boolean
   /** The log ended in the middle of a frame. */
   readonly insideAppend: boolean
-  /** The lines that say so. */
+  /** What it said of plans that it found open and of torn tails. */
   readonly evidence: readonly string[]
 }
 
@@ -21,6 +21,6 @@ export function readRecovery(lines: readonly LogLine[]): Recovery {
     insideInsert: doubtful.length > 0,
     partialInsert: doubtful.some(({ fields }) => Number(fields.missing) < Number(fields.slices)),
     insideAppend: cuts.length > 0,
-    evidence: [...doubtful, ...cuts].map(({ fields }) => String(fields.msg)),
+    evidence: [...flushes, ...cuts].map(({ fields }) => String(fields.msg)),
   }
 }
