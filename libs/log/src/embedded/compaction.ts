@@ -10,7 +10,7 @@ import { scanSegment } from './topic-recovery.ts'
 import { type Segment, saveIndex } from './topic-segment.ts'
 
 /** How long the mark of a deletion (null value) stays, so that a reader that was away learns of it. */
-export const DELETION_KEPT_MS = 24 * 3_600_000
+const DELETION_KEPT_MS = 24 * 3_600_000
 
 /**
  * Rewrites the closed segments of a compacted topic so that they hold the last record of each key, and no deletions

@@ -1,7 +1,7 @@
 import type { StoredRecord } from '../event-log.ts'
 
 /** A lane takes no more frames above this, and again below half of it. Bytes of frames. */
-export const LANE_MAX_BYTES = 4 << 20
+const LANE_MAX_BYTES = 4 << 20
 /** Records are handed over in batches of about this many bytes. */
 const BATCH_BYTES = 1 << 20
 

@@ -42,7 +42,7 @@ export interface Gathered<O extends Owner = Owner> {
 const bytesOf = (record: EnrichedRecord): number => record.hits.length + record.sessions.length
 
 /** Months of the hits and of the sessions of a record. */
-export function monthsOf(record: Pick<EnrichedRecord, 'hitRows' | 'sessionRows'>): number[] {
+function monthsOf(record: Pick<EnrichedRecord, 'hitRows' | 'sessionRows'>): number[] {
   return [...new Set([...Object.keys(record.hitRows), ...Object.keys(record.sessionRows)].map(Number))]
 }
 

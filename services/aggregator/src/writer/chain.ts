@@ -15,7 +15,7 @@ export interface Cursor {
 export const ANY_HEAD = -2
 
 /** An accepted record with its offset. */
-export interface Accepted {
+interface Accepted {
   readonly offset: number
   readonly record: EnrichedRecord
 }
@@ -25,7 +25,7 @@ export const REJECTIONS = ['not_next', 'unreadable'] as const
 export type Rejection = (typeof REJECTIONS)[number]
 
 /** What stops a partition: its log is not the one that the position speaks of. */
-export const CHAIN_FAULTS = ['gap', 'src_repeated'] as const
+const CHAIN_FAULTS = ['gap', 'src_repeated'] as const
 export type ChainFault = (typeof CHAIN_FAULTS)[number]
 
 export interface Followed {

@@ -24,7 +24,7 @@ export const RECOVERY_CAUSES = ['insert', 'open_plan'] as const
 export type RecoveryCause = (typeof RECOVERY_CAUSES)[number]
 
 /** The slices of one target that a flush should have filled, and those that are not there. */
-export interface TargetCheck {
+interface TargetCheck {
   readonly target: Target
   readonly expected: readonly Expected[]
   readonly missing: readonly Expected[]

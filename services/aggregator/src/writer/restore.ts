@@ -43,7 +43,7 @@ async function takePosition(tools: Tools, owner: Partition, marks: Marks): Promi
 }
 
 /** What the group's position says; null without one. @throws PartitionBroken when the log no longer has it */
-export function committedOf({ kp, assignment }: Pick<Partition, 'kp' | 'assignment'>): Committed | null {
+function committedOf({ kp, assignment }: Pick<Partition, 'kp' | 'assignment'>): Committed | null {
   const { committed, low, end, partition } = assignment
   if (committed === null) return null
   const where = `partition ${partition} of ${HITS_ENRICHED.name}`

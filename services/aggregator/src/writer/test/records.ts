@@ -37,7 +37,7 @@ export function hit(day: number, kp: number, ko: number, ki: number, more: Parti
 }
 
 /** A signed row of a session that began on a day. */
-export function session(
+function session(
   day: number,
   kp: number,
   ko: number,
