@@ -14,6 +14,9 @@ import { freePort, type Product, pageView, postHits, query, startProduct, waitUn
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
 
+// Leave no process behind.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+
 const { values: args } = parseArgs({
   options: {
     seconds: { type: 'string', default: '30' },
