@@ -67,6 +67,7 @@ export class ClickHouseStore implements Store {
   }
 
   async targets(): Promise<readonly Target[]> {
+    this.#assertOpen()
     const views = await this.#engine.inspect<{ view: string; name: string; select: string }>(
       `SELECT name AS view, target_table AS name, as_select AS select FROM system.tables
        WHERE database = 'millrace' AND engine = 'MaterializedView' AND target_database = 'millrace' ORDER BY name`,
