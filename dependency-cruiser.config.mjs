@@ -51,7 +51,7 @@ export default {
     },
     only('kafkajs', '^libs/log/'),
     only('@clickhouse/client', '^libs/(store|testing)/'),
-    only('chdb', '^(libs/(store|testing)/|services/standalone/src/cli\\.ts$)'),
+    only('chdb', '^libs/(store|testing)/'),
     {
       name: 'no-cycles',
       severity: 'error',

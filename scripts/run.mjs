@@ -15,7 +15,8 @@ const COMMANDS = {
   test: () => (args.length > 0 ? run('npx', 'vitest', 'run', ...args) : runAll()),
   check: () => runChecks(),
   e2e: () => runScript('test/e2e', 'e2e', ['crash']),
-  bench: () => runScript('bench', 'bench', ['spine', 'enrich', 'log']),
+  bench: () => runScript('bench', 'bench', ['spine', 'enrich']),
+  cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }
 
 try {

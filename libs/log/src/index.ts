@@ -1,3 +1,5 @@
+export { draftFrame, HEADER_BYTES, PREAMBLE, stampFrame } from './embedded/frame.ts'
+export { type Lock, lockFolder } from './embedded/lock.ts'
 export { type LogNotice, NOTICE_KINDS } from './embedded/notice.ts'
 export {
   attachEmbeddedLog,
@@ -5,6 +7,16 @@ export {
   type EmbeddedLogOptions,
   openEmbeddedLog,
 } from './embedded/open.ts'
+export {
+  DISK,
+  encodePreamble,
+  payloadOf,
+  readChunk,
+  type SegmentIo,
+  SegmentWriter,
+  scanFrames,
+} from './embedded/segment.ts'
+export { threadEntry } from './embedded/thread-entry.ts'
 export * from './event-log.ts'
 export { openKafkaLog } from './kafka/load.ts'
 export type { KafkaLogOptions } from './kafka/open.ts'

@@ -1,7 +1,10 @@
 import { AppendInDoubt, AppendRefused, type LogProducer, type LogRecord } from '@millrace/log'
+import { MillraceError } from '@millrace/shared'
 import { describe, expect, it } from 'vitest'
-import { type BatchedSink, type BatchLimits, batchAppends, DEFAULT_LIMITS } from './batch-appends.ts'
+import { type BatchedSink, type BatchLimits, batchAppends, DEFAULT_LIMITS, type Refuge } from './batch-appends.ts'
 import type { Facts } from './facts.ts'
+import { silentFacts } from './silent.fixture.ts'
+import type { Doubt } from './spool/spool.ts'
 import type { PartitionLine } from './stamp-lines.ts'
 
 type Append = Map<number, string[]>
@@ -44,14 +47,9 @@ class GatedLog implements LogProducer {
 }
 
 const facts = (): Facts & { answers: boolean[]; bytes: number } => ({
+  ...silentFacts(),
   answers: [],
   bytes: 0,
-  answered: () => undefined,
-  hitsAccepted: () => undefined,
-  hitsRefused: () => undefined,
-  fieldsIgnored: () => undefined,
-  appended: () => undefined,
-  appendFailed: () => undefined,
   logAnswers(answers) {
     this.answers.push(answers)
   },
@@ -260,5 +258,138 @@ describe('batchAppends', () => {
 
   it('it is closed at once when nothing waits', async () => {
     await start().sink.close()
+  })
+})
+
+/** A spool that has what it is given when the test says so. */
+class Shelter implements Refuge {
+  occupied = false
+  readonly puts: { lines: string[]; doubt: Doubt | undefined; done: () => void; fail: (error: Error) => void }[] = []
+
+  put(lines: readonly PartitionLine[], doubt?: Doubt): Promise<void> {
+    this.occupied = true
+    return new Promise((done, fail) => {
+      this.puts.push({ lines: lines.map(({ text }) => text), doubt, done, fail })
+    })
+  }
+
+  get texts(): string[][] {
+    return this.puts.map(({ lines }) => lines)
+  }
+}
+
+describe('batchAppends with a refuge', () => {
+  function startWithRefuge(limits: Partial<BatchLimits> = {}): { log: GatedLog; sink: BatchedSink; shelter: Shelter } {
+    const log = new GatedLog()
+    const shelter = new Shelter()
+    const sink = batchAppends(log, 'hits.raw', { ...DEFAULT_LIMITS, spoolAfterMs: 30, ...limits }, facts(), shelter)
+    return { log, sink, shelter }
+  }
+  const filled = async (shelter: Shelter, count: number): Promise<void> => {
+    while (shelter.puts.length < count) await new Promise((turn) => setTimeout(turn, 1))
+  }
+
+  it('it brings there what the log does not answer, then what waits, then what comes', async () => {
+    const { log, sink, shelter } = startWithRefuge({ maxBatchBytes: 2 })
+    const puts = [sink.put([line('a')])]
+    await log.begun(1)
+    puts.push(sink.put([line('b')]), sink.put([line('c')]))
+    await filled(shelter, 3)
+    puts.push(sink.put([line('d')]))
+    expect(shelter.texts).toEqual([['a'], ['b'], ['c'], ['d']])
+    expect(shelter.puts.map(({ doubt }) => doubt !== undefined)).toEqual([true, false, false, false])
+    for (const { done } of shelter.puts) done()
+    await Promise.all(puts)
+    log.acknowledge()
+    expect(await shelter.puts[0]!.doubt!.outcome).toBe(true)
+    await sink.idle()
+    expect(log.appends).toHaveLength(1)
+  })
+
+  it('it brings there at once what failed, and does not repeat it', async () => {
+    const { log, sink, shelter } = startWithRefuge({ spoolAfterMs: 60_000 })
+    const put = sink.put([line('a')])
+    await log.begun(1)
+    log.fail(new AppendInDoubt('?'))
+    await filled(shelter, 1)
+    expect(await shelter.puts[0]!.doubt!.outcome).toBe(false)
+    shelter.puts[0]!.done()
+    await put
+    await sink.idle()
+    expect(log.appends).toHaveLength(1)
+  })
+
+  it('it answers what comes first: the log or the refuge', async () => {
+    const { log, sink, shelter } = startWithRefuge()
+    const put = sink.put([line('a')])
+    await log.begun(1)
+    await filled(shelter, 1)
+    log.acknowledge()
+    await put
+  })
+
+  it('it refuses what neither takes, and hits that the log refuses for good', async () => {
+    const { log, sink, shelter } = startWithRefuge()
+    const put = codeOf(sink.put([line('a')]))
+    await log.begun(1)
+    await filled(shelter, 1)
+    shelter.puts[0]!.fail(new MillraceError('log_unavailable', 'full'))
+    expect(await put).toBe('log_unavailable')
+    shelter.occupied = false
+    log.acknowledge()
+    await sink.idle()
+    const refused = codeOf(sink.put([line('b')]))
+    await log.begun(2)
+    log.fail(new AppendRefused('too large'))
+    expect(await refused).toBe('log_unavailable')
+    expect(shelter.puts).toHaveLength(1)
+  })
+
+  it('it holds hits back in memory until they are released, or late', async () => {
+    const { log, sink, shelter } = startWithRefuge()
+    shelter.occupied = true
+    sink.hold()
+    const held = sink.put([line('a')])
+    await log.answered()
+    expect([log.appends.length, shelter.puts.length]).toEqual([0, 0])
+    shelter.occupied = false
+    sink.release()
+    expect(await log.begun(1)).toEqual(new Map([[0, ['a\n']]]))
+    log.acknowledge()
+    await held
+
+    shelter.occupied = true
+    sink.hold()
+    const late = sink.put([line('b')])
+    await filled(shelter, 1)
+    const behind = sink.put([line('c')])
+    expect(shelter.texts).toEqual([['b'], ['c']])
+    for (const { done } of shelter.puts) done()
+    await Promise.all([late, behind])
+  })
+
+  it('it counts what waits for the refuge among the bytes in flight', async () => {
+    const { sink, shelter } = startWithRefuge({ maxInFlightBytes: 10 })
+    shelter.occupied = true
+    const first = sink.put([line('x'.repeat(20))])
+    expect(await codeOf(sink.put([line('y')]))).toBe('overloaded')
+    shelter.puts[0]!.done()
+    await first
+    const second = sink.put([line('z')])
+    shelter.puts[1]!.done()
+    await second
+  })
+
+  it('it closes when the refuge has what the log does not answer, and what was held', async () => {
+    for (const hold of [false, true]) {
+      const { log, sink, shelter } = startWithRefuge()
+      if (hold) sink.hold()
+      const put = sink.put([line('a')])
+      if (!hold) await log.begun(1)
+      const closed = sink.close()
+      await filled(shelter, 1)
+      shelter.puts[0]!.done()
+      await Promise.all([put, closed])
+    }
   })
 })

@@ -1,6 +1,8 @@
+import { AppendRefused } from '@millrace/log'
 import type { Logger, Readiness, Registry } from '@millrace/server'
 import type { ErrorCode } from '@millrace/shared'
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { SpoolFound } from './spool/spool-files.ts'
 import type { RefusedHit } from './validate-hits.ts'
 
 /** What the collector tells about itself. Only this file knows the logger and the metrics. */
@@ -16,6 +18,27 @@ export interface Facts {
   /** Whether the log took the last batch in time. */
   logAnswers(answers: boolean): void
   inFlightBytes(bytes: number): void
+  /** From now on there is a spool, of which one asks: a log that does not answer makes nobody unready any more. */
+  watchSpool(state: () => SpoolState): void
+  /** What the start found in the spool. */
+  spoolFound(found: SpoolFound): void
+  /** The first hits wait in the spool; nothing waits there any more. */
+  spoolBegins(): void
+  spoolEnds(): void
+  /** Hits became durable in the spool. */
+  spooled(hits: number): void
+  spoolFailed(error: unknown): void
+  /** Hits went from the spool to the log; others were there already. */
+  drained(hits: number, leftOut: number): void
+  drainFailed(error: unknown): void
+}
+
+interface SpoolState {
+  /** Size of the files. */
+  readonly bytes: number
+  /** Age of the oldest hit in milliseconds; 0 = empty. */
+  readonly oldestMs: number
+  readonly problem: string | null
 }
 
 /** Counts into plain numbers, which the registry reads when it is asked: a labelled counter costs more than a hit may. */
@@ -82,6 +105,7 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
     },
   })
   let logAnswers = true
+  let hasSpool = false
 
   function counter(name: string, help: string): Counter {
     return new Counter({ name, help, registers: [registry] })
@@ -102,7 +126,7 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
       logger.warn({ err: error, retried }, 'append failed')
     },
     logAnswers: (answers) => {
-      if (answers === logAnswers) return
+      if (answers === logAnswers || hasSpool) return
       logAnswers = answers
       readiness.set('log', answers ? null : 'does not take hits')
       if (answers) logger.info('the log takes hits again')
@@ -110,6 +134,96 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
     },
     inFlightBytes: (bytes) => {
       inFlight = bytes
+    },
+    ...createSpoolFacts(registry, logger, readiness, () => {
+      hasSpool = true
+    }),
+  }
+}
+
+type SpoolFact =
+  | 'watchSpool'
+  | 'spoolFound'
+  | 'spoolBegins'
+  | 'spoolEnds'
+  | 'spooled'
+  | 'spoolFailed'
+  | 'drained'
+  | 'drainFailed'
+
+/** The spool's part of it, and the readiness part `spool`. */
+function createSpoolFacts(
+  registry: Registry,
+  logger: Logger,
+  readiness: Readiness,
+  onSpool: () => void,
+): Pick<Facts, SpoolFact> {
+  const registers = [registry]
+  let state = (): SpoolState => ({ bytes: 0, oldestMs: 0, problem: null })
+  new Gauge({
+    name: 'millrace_collector_spool_bytes',
+    help: "Size of the spool's files",
+    registers,
+    collect() {
+      this.set(state().bytes)
+    },
+  })
+  new Gauge({
+    name: 'millrace_collector_spool_oldest_seconds',
+    help: 'How long the oldest hit has waited in the spool; 0 = none waits',
+    registers,
+    collect() {
+      this.set(state().oldestMs / 1000)
+    },
+  })
+  const counter = (name: string, help: string): Counter => new Counter({ name, help, registers })
+  const spooled = counter('millrace_collector_spooled_hits_total', 'Hits written to the spool')
+  const drained = counter('millrace_collector_spool_drained_hits_total', 'Hits that went from the spool to the log')
+  const leftOut = counter(
+    'millrace_collector_spool_left_out_hits_total',
+    'Hits of the spool that were found in the log already',
+  )
+  const failures = counter('millrace_collector_spool_failures_total', 'Writes to the spool that failed')
+  /** Said once, until it works again: a full disk fails many times a second. */
+  let writeFails = false
+  let drainFails = false
+  return {
+    watchSpool: (ask) => {
+      state = ask
+      onSpool()
+      readiness.watch('spool', async () => ask().problem)
+    },
+    spoolFound: ({ segments, bytes, hits, oldest, cutBytes }) => {
+      if (cutBytes > 0) logger.warn({ cutBytes }, 'the end of the spool was not whole and is cut off')
+      if (hits > 0) {
+        const since = oldest === null ? undefined : new Date(oldest).toISOString()
+        logger.info(
+          { segments, bytes, hits, since },
+          'the spool holds hits of an earlier run: they go to the log first',
+        )
+      }
+    },
+    spoolBegins: () => logger.warn('the log does not take hits in time: they wait in the spool'),
+    spoolEnds: () => logger.info('the spool is empty: hits go to the log again'),
+    spooled: (hits) => {
+      writeFails = false
+      spooled.inc(hits)
+    },
+    spoolFailed: (error) => {
+      failures.inc()
+      if (!writeFails) logger.error({ err: error }, 'the spool cannot be written')
+      writeFails = true
+    },
+    drained: (hits, found) => {
+      drainFails = false
+      drained.inc(hits)
+      leftOut.inc(found)
+      if (found > 0) logger.info({ hits: found }, 'hits of the spool were in the log already and are left out')
+    },
+    drainFailed: (error) => {
+      if (error instanceof AppendRefused) logger.error({ err: error }, 'the log refuses hits of the spool')
+      else if (!drainFails) logger.warn({ err: error }, 'the spool cannot be brought into the log')
+      drainFails = true
     },
   }
 }

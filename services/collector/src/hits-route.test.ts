@@ -53,7 +53,7 @@ async function start(giveUpMs: number): Promise<{ server: Server; collector: Col
   const collector = await startCollector({
     log: withFaults(log),
     server,
-    settings: { MILLRACE_TRUSTED_PROXIES: parseTrustedProxies('127.0.0.0/8') },
+    settings: { MILLRACE_TRUSTED_PROXIES: parseTrustedProxies('127.0.0.0/8'), MILLRACE_SPOOL_MAX_MB: 1 },
     clock: () => 1_795_219_200_000,
     limits: { giveUpMs },
   })

@@ -9,7 +9,7 @@ import {
 import { uuidv7 } from 'uuidv7'
 
 /** Site of hits that name none. */
-export const DEFAULT_SITE = 'default'
+const DEFAULT_SITE = 'default'
 /** Characters of a header that a line keeps. Every reader sees the same cut text, so hashes agree. */
 const MAX_HEADER_LENGTH = 1_024
 const MAX_USER_AGENT_LENGTH = 2_048
@@ -61,7 +61,6 @@ export function stampLines(
   partitions: number,
 ): PartitionLine[] {
   const groups = groupBySiteAndTime(hits, sentAt)
-  const identity = `${sender.ip}\0${sender.userAgent}`
   return groups.map((group) => {
     const line: RawLine = {
       v: RAW_LINE_VERSION,
@@ -75,10 +74,13 @@ export function stampLines(
       ...(group.sentAt !== undefined && { sent_at: group.sentAt }),
       hits: group.hits,
     }
-    const partition = partitionFor(group.site, identity, partitions)
-    return { partition, text: JSON.stringify(line), hits: group.hits.length }
+    return { partition: partitionOf(line, partitions), text: JSON.stringify(line), hits: group.hits.length }
   })
 }
+
+/** The partition of a line: all hits of one sender on one site are on one. */
+export const partitionOf = ({ site, ip, user_agent, user }: RawLine, partitions: number): number =>
+  partitionFor(site, user ?? `${ip}\0${user_agent}`, partitions)
 
 interface Group {
   readonly site: string

@@ -5,15 +5,24 @@ import { type BatchLimits, batchAppends, DEFAULT_LIMITS } from './batch-appends.
 import { createFacts } from './facts.ts'
 import { addHitsRoute } from './hits-route.ts'
 import type { CollectorSettings } from './settings.ts'
+import { type DrainTempo, drainSpool } from './spool/drain-spool.ts'
+import { openSpool } from './spool/open-spool.ts'
+import type { SpoolLimits } from './spool/spool.ts'
 
 export interface CollectorOptions {
   readonly log: EventLog
   /** Gets the route; must not listen yet. */
   readonly server: Server
   readonly settings: CollectorSettings
+  /**
+   * Folder where hits wait that the log does not take, made if missing; of this collector alone, on a disk that stays.
+   * Without it senders are told `log_unavailable` instead.
+   */
+  readonly spoolDir?: string
   /** Epoch milliseconds. */
   readonly clock?: () => number
   readonly limits?: Partial<BatchLimits>
+  readonly spoolLimits?: Partial<SpoolLimits & DrainTempo>
 }
 
 export interface Collector {
@@ -21,20 +30,34 @@ export interface Collector {
   close(): Promise<void>
 }
 
+/** When the collector is closed, how long the spool may go on into a log that takes it; the rest waits for the next start. */
+const DRAIN_AT_CLOSE_MS = 2_000
+/** An append that hangs holds nothing that is not in the spool. */
+const PRODUCER_CLOSE_MS = 2_000
+
 /**
- * Adds POST /v1/hits to the server. A hit that was answered with 202 is in hits.raw.
- * @throws Error when the topic does not exist
+ * Adds POST /v1/hits to the server. A hit that was answered with 202 is in hits.raw, or in the spool and on its way there.
+ * @throws Error when the topic does not exist, or another process has the spool's folder
  */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
-  const { log, server, settings, clock = Date.now, limits } = options
+  const { log, server, settings, spoolDir, clock = Date.now, limits, spoolLimits = {} } = options
   server.readiness.set('log', 'starting')
+  const topic = HITS_RAW.name
   const admin = log.admin()
-  const partitions = await admin.partitions(HITS_RAW.name)
+  const partitions = await admin.partitions(topic)
   await admin.close()
 
   const facts = createFacts(server.registry, server.logger, server.readiness)
   const producer = log.producer()
-  const sink = batchAppends(producer, HITS_RAW.name, { ...DEFAULT_LIMITS, ...limits }, facts)
+  const maxBytes = settings.MILLRACE_SPOOL_MAX_MB * 2 ** 20
+  const opened =
+    spoolDir === undefined
+      ? null
+      : await openSpool({ dir: spoolDir, partitions, maxBytes, limits: spoolLimits, clock, facts })
+  const sink = batchAppends(producer, topic, { ...DEFAULT_LIMITS, ...limits }, facts, opened?.spool)
+  const drain =
+    opened &&
+    drainSpool({ spool: opened.spool, log, producer, topic, partitions, gate: sink, clock, facts, tempo: spoolLimits })
   let closing = false
   addHitsRoute(server.app, {
     sink,
@@ -51,7 +74,20 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
       closing = true
       server.readiness.set('collector', 'shutting down')
       await sink.close()
-      await producer.close()
+      await drain?.close(DRAIN_AT_CLOSE_MS)
+      await opened?.close()
+      await within(producer.close(), opened ? PRODUCER_CLOSE_MS : Number.POSITIVE_INFINITY)
     },
   }
+}
+
+/** Waits, but not for ever. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  if (ms === Number.POSITIVE_INFINITY) return promise
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((done) => {
+    timer = setTimeout(done, ms)
+  })
+  await Promise.race([promise, timeout])
+  clearTimeout(timer)
 }

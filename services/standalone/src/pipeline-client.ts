@@ -19,9 +19,12 @@ export interface Pipeline {
 export async function startPipeline(input: PipelineInput, onDeath: (error: Error) => void): Promise<Pipeline> {
   const worker = new Worker(new URL('./pipeline-thread.js', import.meta.url), {
     workerData: input,
-    transferList: [input.logPort],
+    transferList: input.logPort ? [input.logPort] : [],
   })
-  const waiting = new Map<number, { resolve: (answer: number | string | null) => void; reject: (error: Error) => void }>()
+  const waiting = new Map<
+    number,
+    { resolve: (answer: number | string | null) => void; reject: (error: Error) => void }
+  >()
   let lastId = 0
   let closing = false
 

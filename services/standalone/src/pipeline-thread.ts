@@ -5,13 +5,17 @@ import { startEnricher } from '@millrace/enricher'
 import { attachEmbeddedLog } from '@millrace/log'
 import { createLogger, Registry } from '@millrace/server'
 import { openStore } from '@millrace/store'
+import { openKafka } from './open-log.ts'
+import { AT_ONCE } from './reach.ts'
 import type { PipelineInput, PipelineReply, PipelineRequest } from './threads.ts'
 
 const { settings, logPort, build } = workerData as PipelineInput
 const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'pipeline')
 const registry = new Registry()
 
-const log = attachEmbeddedLog({ port: logPort, onNotice: ({ kind, text }) => logger.info({ kind }, text) })
+const log = logPort
+  ? attachEmbeddedLog({ port: logPort, onNotice: ({ kind, text }) => logger.info({ kind }, text) })
+  : await openKafka(settings, { reach: AT_ONCE, logger })
 const store = await openStore({
   url: settings.MILLRACE_CLICKHOUSE_URL,
   dataDir: settings.MILLRACE_DATA_DIR,

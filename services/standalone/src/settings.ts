@@ -1,37 +1,131 @@
+import { join } from 'node:path'
 import { AGGREGATOR_SETTINGS } from '@millrace/aggregator'
 import { COLLECTOR_SETTINGS } from '@millrace/collector'
 import { ENRICHER_SETTINGS } from '@millrace/enricher'
+import { KAFKA_SETTINGS, kafkaOptions } from '@millrace/log'
 import { SERVER_SETTINGS } from '@millrace/server'
-import { integer, readSettings, type SettingsOf, secret, text } from '@millrace/shared'
+import { integer, readSettings, type Setting, type SettingsOf, type SettingsSpec, secret, text } from '@millrace/shared'
 
-/** Every setting of the standalone process. */
-export const STANDALONE_SETTINGS = {
-  ...SERVER_SETTINGS,
-  ...COLLECTOR_SETTINGS,
-  ...ENRICHER_SETTINGS,
-  ...AGGREGATOR_SETTINGS,
-  MILLRACE_DATA_DIR: text('./data', 'Folder of the embedded log and of the embedded ClickHouse'),
-  MILLRACE_LOG: text('embedded', 'Where the topics are', ['embedded']),
-  MILLRACE_PARTITIONS: integer(4, 1, 256, 'Partitions of the hits topics when they are made; fixed afterwards'),
-  MILLRACE_CLICKHOUSE_URL: text(
-    '',
-    'ClickHouse server such as `http://user:password@host:8123/millrace`; empty = the embedded engine',
+type Environment = Readonly<Record<string, string | undefined>>
+
+const PARTITIONS = { embedded: 4, kafka: 24 } as const
+
+const clickhouseUrl: Setting<string> = {
+  ...secret(
+    'ClickHouse server such as `http://user:password@host:8123/millrace`; empty = the engine in this process, with its data in MILLRACE_DATA_DIR',
   ),
+  parse(value) {
+    if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
+      throw new Error('must be an http or https URL')
+    return value
+  },
+}
+
+const dataDir = { MILLRACE_DATA_DIR: text('./data', 'Folder of everything that this process keeps on disk') }
+
+const { MILLRACE_PARTITIONS: _, ...KAFKA_CONNECTION } = KAFKA_SETTINGS
+
+/** How a process reaches the topics. */
+export const LOG_SETTINGS = {
+  MILLRACE_LOG: text<'embedded' | 'kafka'>(
+    'embedded',
+    'Where the topics are: `embedded` = in MILLRACE_DATA_DIR, for one process; `kafka` = on Apache Kafka',
+    ['embedded', 'kafka'],
+  ),
+  ...KAFKA_CONNECTION,
+} satisfies SettingsSpec
+export type LogSettings = SettingsOf<typeof LOG_SETTINGS>
+
+/** How a process reaches ClickHouse. */
+const STORE_SETTINGS = { MILLRACE_CLICKHOUSE_URL: clickhouseUrl, ...dataDir } satisfies SettingsSpec
+export type StoreSettings = SettingsOf<typeof STORE_SETTINGS>
+
+/** Of a process that makes topics. */
+const TOPIC_SETTINGS = {
+  MILLRACE_PARTITIONS: {
+    ...integer(0, 1, 4096, 'Partitions of the hits topics when they are made; fixed afterwards'),
+    shown: `${PARTITIONS.embedded}; on Kafka ${PARTITIONS.kafka}`,
+  },
+  ...dataDir,
+} satisfies SettingsSpec
+export type TopicSettings = SettingsOf<typeof LOG_SETTINGS & typeof TOPIC_SETTINGS>
+
+const REPORT_SETTINGS = {
+  ...AGGREGATOR_SETTINGS,
   MILLRACE_ADMIN_KEY: secret('Key that reports need (`Authorization: Bearer KEY`); without it only loopback is served'),
+} satisfies SettingsSpec
+
+/** What each command reads. */
+export const COLLECTOR_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...dataDir, ...COLLECTOR_SETTINGS }
+export const ENRICHER_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...ENRICHER_SETTINGS }
+export const AGGREGATOR_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...STORE_SETTINGS, ...REPORT_SETTINGS }
+export const MIGRATE_COMMAND = { ...STORE_SETTINGS, MILLRACE_LOG_LEVEL: SERVER_SETTINGS.MILLRACE_LOG_LEVEL }
+export const TOPICS_COMMAND = {
+  ...LOG_SETTINGS,
+  ...TOPIC_SETTINGS,
+  MILLRACE_LOG_LEVEL: SERVER_SETTINGS.MILLRACE_LOG_LEVEL,
+}
+
+/** Every setting of Millrace; also what the standalone process reads. */
+export const STANDALONE_SETTINGS = {
+  ...COLLECTOR_COMMAND,
+  ...ENRICHER_COMMAND,
+  ...AGGREGATOR_COMMAND,
+  ...TOPIC_SETTINGS,
 }
 export type StandaloneSettings = SettingsOf<typeof STANDALONE_SETTINGS>
 
-/** Reads the environment. @throws SettingsError naming every wrong setting; Error when strangers could read the reports */
-export function standaloneSettings(env: Readonly<Record<string, string | undefined>>): StandaloneSettings {
-  const settings = readSettings(STANDALONE_SETTINGS, env)
-  if (!settings.MILLRACE_ADMIN_KEY && !isLoopback(settings.MILLRACE_HOST)) {
-    throw new Error(
-      `MILLRACE_HOST is not a loopback address and MILLRACE_ADMIN_KEY is not set: anyone who reaches the port could read
+const ALL_NAMES = Object.entries<Setting<unknown>>(STANDALONE_SETTINGS).flatMap(([name, { secret: hidden }]) =>
+  hidden ? [name, `${name}_FILE`] : [name],
+)
+
+/**
+ * What `spec` names, from the environment; names that only other commands know are left alone, so that all services can
+ * share one environment. @throws SettingsError naming every wrong setting; Error when settings do not fit together
+ */
+export function settingsFrom<S extends SettingsSpec>(spec: S, env: Environment): SettingsOf<S> {
+  const settings = readSettings(spec, env, ALL_NAMES)
+  if ('MILLRACE_LOG' in settings && settings.MILLRACE_LOG === 'kafka') {
+    kafkaConnection(settings as unknown as LogSettings)
+  }
+  if ('MILLRACE_ADMIN_KEY' in settings) assertReportsAreSafe(settings as unknown as StandaloneSettings)
+  return settings
+}
+
+/** As settingsFrom, for a process that is one service of several. @throws Error when the log is the embedded one */
+export function serviceSettingsFrom<S extends SettingsSpec & typeof LOG_SETTINGS>(
+  service: string,
+  spec: S,
+  env: Environment,
+): SettingsOf<S> {
+  const settings = settingsFrom(spec, env)
+  if (settings.MILLRACE_LOG === 'kafka') return settings
+  throw new Error(
+    `${service} alone needs Kafka: the embedded log belongs to one process, its folder cannot be shared. Set
+MILLRACE_LOG=kafka and MILLRACE_KAFKA_BROKERS, or run everything in one process by millrace start`,
+  )
+}
+
+/** Where a collector keeps what the log does not take. */
+export const spoolDirOf = (settings: SettingsOf<typeof dataDir>): string => join(settings.MILLRACE_DATA_DIR, 'spool')
+
+/** Options of the Kafka log. @throws Error when settings do not fit together */
+export const kafkaConnection = (settings: LogSettings) =>
+  kafkaOptions({ ...settings, MILLRACE_PARTITIONS: PARTITIONS.kafka })
+
+/** Partitions that the hits topics get when they are made. */
+export const partitionsFrom = (settings: TopicSettings): number =>
+  settings.MILLRACE_PARTITIONS || PARTITIONS[settings.MILLRACE_LOG]
+
+type ReportSettings = Pick<StandaloneSettings, 'MILLRACE_HOST' | 'MILLRACE_ADMIN_KEY'>
+
+function assertReportsAreSafe({ MILLRACE_HOST: host, MILLRACE_ADMIN_KEY: key }: ReportSettings): void {
+  if (key || isLoopback(host)) return
+  throw new Error(
+    `MILLRACE_HOST is not a loopback address and MILLRACE_ADMIN_KEY is not set: anyone who reaches the port could read
 every report. Make a key and start again with it, for example:
   export MILLRACE_ADMIN_KEY=$(openssl rand -hex 32)`,
-    )
-  }
-  return settings
+  )
 }
 
 /** Whether only this machine can reach `host`. */

@@ -5,7 +5,8 @@ import type { StandaloneSettings } from './settings.ts'
 export interface PipelineInput {
   /** Without the trusted proxies: only the collector needs them, and they cannot be cloned. */
   readonly settings: Omit<StandaloneSettings, 'MILLRACE_TRUSTED_PROXIES'>
-  readonly logPort: MessagePort
+  /** Line to the writer of the embedded log; null: the thread opens the log on Kafka. */
+  readonly logPort: MessagePort | null
   readonly build: string
 }
 

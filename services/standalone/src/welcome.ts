@@ -1,8 +1,8 @@
 /** What a person who starts Millrace wants to know next. */
-export function welcome(url: string, dataDir: string, key: string): string {
+export function welcome(url: string, places: string, key: string): string {
   const bearer = key ? ` \\\n    -H "authorization: Bearer $MILLRACE_ADMIN_KEY"` : ''
   return `
-Millrace is ready on ${url}   (data in ${dataDir})
+Millrace is ready on ${url}   (${places})
 
   send a page view:
     curl ${url}/v1/hits -H 'content-type: application/json' \\

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { freePort, waitUntil } from '@millrace/testing'
+import { afterAll, describe, expect, test } from 'vitest'
+
+const CLI = fileURLToPath(new URL('../../services/standalone/dist/cli.js', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'millrace-services-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Runs a command of `millrace` with these settings and no others. */
+function millrace(args: readonly string[], settings: Readonly<Record<string, string>> = {}) {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
+  const env = { ...Object.fromEntries(inherited), MILLRACE_DATA_DIR: folder, ...settings }
+  const child = spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const exit = once(child, 'close').then(([code]) => code as number | null)
+  const ended = Promise.all([exit, text(child.stdout), text(child.stderr)]).then(([code, out, err]) => {
+    return { code, out, err }
+  })
+  return { child, ended }
+}
+
+const COMMANDS = ['start', 'collector', 'enricher', 'aggregator', 'migrate', 'topics', 'demo']
+
+describe('millrace', () => {
+  test('it lists its commands', async () => {
+    const { out } = await millrace(['--help']).ended
+    expect([...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name).sort()).toEqual([...COMMANDS].sort())
+  })
+
+  test.each(COMMANDS)('%s --help tells what it does', async (name) => {
+    const { code, out } = await millrace([name, '--help']).ended
+    expect(code).toBe(0)
+    expect(out).toContain(`Usage: millrace ${name}`)
+  })
+
+  test('it lists the settings of a service, and not those of others', async () => {
+    const { out } = await millrace(['collector', '--help']).ended
+    expect(out).toContain('MILLRACE_KAFKA_BROKERS')
+    expect(out).not.toContain('MILLRACE_CLICKHOUSE_URL')
+  })
+
+  const refused: [args: string[], settings: Record<string, string>, problem: RegExp][] = [
+    [['enricher', '--nonsense'], {}, /--nonsense/],
+    [['enricher'], { MILLRACE_LOG: 'kafka' }, /MILLRACE_KAFKA_BROKERS is empty/],
+    [['enricher'], { MILLRACE_LOG: 'paper' }, /MILLRACE_LOG must be one of/],
+    [['migrate'], { MILLRACE_CLICKHOUSE_URL: 'user:secret@host' }, /MILLRACE_CLICKHOUSE_URL must be an http/],
+    [
+      ['aggregator'],
+      { MILLRACE_LOG: 'kafka', MILLRACE_KAFKA_BROKERS: '127.0.0.1:1', MILLRACE_HOST: '0.0.0.0' },
+      /MILLRACE_ADMIN_KEY is not set/,
+    ],
+    [['collector'], {}, /needs Kafka/],
+    [['enricher'], {}, /needs Kafka/],
+    [['aggregator'], {}, /needs Kafka/],
+  ]
+  test.each(refused)('it refuses %j with %j', async (args, settings, problem) => {
+    const { code, err } = await millrace(args, settings).ended
+    expect(code).toBe(1)
+    expect(err).toMatch(problem)
+    expect(err).not.toContain('secret')
+  })
+
+  test('topics and migrate do their work in the data folder too, twice', async () => {
+    for (let times = 0; times < 2; times++) {
+      const topics = await millrace(['topics'], { MILLRACE_PARTITIONS: '3' }).ended
+      expect(topics).toMatchObject({ code: 0, out: expect.stringMatching(/^hits\.raw +3 +0$/m) })
+      const migrated = await millrace(['migrate']).ended
+      expect(migrated).toMatchObject({ code: 0, out: expect.stringMatching(times === 0 ? /applied/ : /up to date/) })
+    }
+  })
+
+  test('a service waits for Kafka, says so, and can be stopped', async () => {
+    const port = await freePort()
+    const { child, ended } = millrace(['enricher'], {
+      MILLRACE_LOG: 'kafka',
+      MILLRACE_KAFKA_BROKERS: '127.0.0.1:1',
+      MILLRACE_PORT: String(port),
+    })
+    const url = `http://127.0.0.1:${port}`
+    const told = waitUntil('it says why it is not ready', async () => {
+      const answer = await fetch(`${url}/readyz`)
+      return answer.status === 503 && (await answer.text()).includes('no Kafka broker answers at 127.0.0.1:1')
+    })
+    await Promise.race([told, ended.then((end) => Promise.reject(new Error(JSON.stringify(end))))])
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    child.kill('SIGTERM')
+    expect((await ended).code).toBe(0)
+  })
+})
