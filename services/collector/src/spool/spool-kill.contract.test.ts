@@ -20,8 +20,8 @@ class Child {
   readonly #messages: FromChild[] = []
   #tell: () => void = () => undefined
 
-  constructor(dir: string, weather: Weather) {
-    const args = ['--conditions=source', '--import', 'tsx', CHILD, dir, JSON.stringify(weather)]
+  constructor(dir: string, weather: Weather, hangAfter = Number.POSITIVE_INFINITY) {
+    const args = ['--conditions=source', '--import', 'tsx', CHILD, dir, JSON.stringify(weather), String(hangAfter)]
     this.#process = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#closed = once(this.#process, 'close')
     this.#process.on('message', (message: FromChild) => {
@@ -71,9 +71,9 @@ async function spoolAndKill(dir: string, weather: Weather, answers: number): Pro
   return answered
 }
 
-/** Lets a collector bring its spool into a log that takes its time, and kills it after some appends. */
+/** Lets a collector bring its spool into a log that takes its time and then hangs, and kills it after these appends. */
 async function drainAndKill(dir: string, appends: number): Promise<void> {
-  const child = new Child(dir, 30)
+  const child = new Child(dir, 30, appends)
   await child.told('appended', (message) => (message as { appended: number }).appended >= appends)
   await child.kill()
 }
