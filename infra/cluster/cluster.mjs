@@ -3,11 +3,10 @@
 import { execFile, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
-import { findKafka, missingTools as missingForKafka, startKafka } from '../kafka/kafka.mjs'
+import { findKafka, freePorts, missingTools as missingForKafka, startKafka } from '../kafka/kafka.mjs'
 
 const run = promisify(execFile)
 const HOST = '127.0.0.1'
@@ -111,17 +110,6 @@ async function choosePorts(basePort, counts) {
     return number ? basePort + tens[service] + Number(number) : basePort + 5
   }
   return Object.fromEntries(names.map((name) => [name, portOf(name)]))
-}
-
-/** All held at once, so that no port is given out twice. */
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer())
-  await Promise.all(
-    servers.map((server) => new Promise((done, fail) => server.once('error', fail).listen(0, HOST, done))),
-  )
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return ports
 }
 
 /** chDB behind ClickHouse's HTTP dialect, run from its source as it is no part of the product. */

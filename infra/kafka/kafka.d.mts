@@ -33,6 +33,8 @@ export interface KafkaCluster {
 
 export class KafkaToolError extends Error {}
 /** Why no broker can be started on this machine, as a sentence, or null. */
+/** So many ports of loopback that are free now. */
+export function freePorts(count: number): Promise<number[]>
 export function missingTools(options?: { cache?: string }): Promise<string | null>
 export function startKafka(options: KafkaStart): Promise<KafkaCluster>
 /** The cluster whose state file lies in `dir`, or null. */

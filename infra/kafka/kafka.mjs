@@ -191,8 +191,8 @@ async function choosePorts(nodes, ports) {
   return Array.from({ length: nodes }, (_, i) => ({ port: free[2 * i], controllerPort: free[2 * i + 1] }))
 }
 
-/** All held at once, so that no port is given out twice. */
-async function freePorts(count) {
+/** So many ports of loopback that are free now: all held at once, so that none is given out twice. */
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => createServer())
   await Promise.all(
     servers.map((server) => new Promise((done, fail) => server.once('error', fail).listen(0, HOST, done))),
