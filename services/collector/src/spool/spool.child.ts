@@ -17,7 +17,7 @@ shaky.onAppended = (appended) => {
   tell({ appended })
 }
 shaky.weather = JSON.parse(weather!) as Weather
-const collector = await runCollector(shaky.log, join(dir!, 'spool'), { maxMb: 1 })
+const collector = await runCollector(shaky.log, join(dir!, 'spool'), { maxMb: 2 })
 tell({ url: collector.url })
 process.on('message', async () => {
   await drained(collector)
