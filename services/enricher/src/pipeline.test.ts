@@ -1,4 +1,4 @@
-import { HIT_COLUMNS, type HitRow } from '@millrace/shared'
+import { DEFAULT_SITE_SETTINGS, HIT_COLUMNS, type HitRow } from '@millrace/shared'
 import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import { describe, expect, it } from 'vitest'
 import { enrich } from './pipeline.ts'
@@ -9,7 +9,7 @@ function rowOf(hit: object, line: Parameters<typeof rawLine>[1] = {}): HitRow {
   const hits: RawHit[] = []
   const value = rawValue([rawLine([{ hit_id: hitId(1), ...hit } as never], line)])
   readRecord(rawRecord(5, NOON, value), READING, hits, [])
-  return enrich(hits[0]!, TOOLS).row
+  return enrich(hits[0]!, DEFAULT_SITE_SETTINGS, TOOLS).row
 }
 
 describe('enrich', () => {

@@ -1,5 +1,13 @@
 /** One hit through the whole pipeline. Read `enrich` top to bottom: this is the data flow. */
-import { type DeadReason, type HitRow, type HitType, NO_ID, NO_UUID, ROW_SCHEMA } from '@millrace/shared'
+import {
+  type DeadReason,
+  type HitRow,
+  type HitType,
+  NO_ID,
+  NO_UUID,
+  ROW_SCHEMA,
+  type SiteSettings,
+} from '@millrace/shared'
 import type { RawHit } from './raw-hit.ts'
 import type { Agent, AgentReader } from './steps/agent.ts'
 import { type Arrival, NO_ARRIVAL, readArrival } from './steps/arrival.ts'
@@ -39,7 +47,7 @@ const MAX_UINT32 = 4_294_967_295
 const MAX_VALUE = 99_999_999_999_999
 
 /** One row for every raw hit, whatever is in it; never throws. Pure but for the id of a visitor whose salt is gone. */
-export function enrich(hit: RawHit, tools: Tools): EnrichedHit {
+export function enrich(hit: RawHit, _site: SiteSettings, tools: Tools): EnrichedHit {
   const { line, sent } = hit
   if (hit.dead !== '') return dead(hit, hit.dead, tools)
   const type = readType(sent.type)

@@ -8,7 +8,7 @@ import {
   type PartitionPosition,
 } from '@millrace/log'
 import type { Logger, Registry } from '@millrace/server'
-import { ENRICHER_GROUP, HITS_RAW, kpOf, LocalDays } from '@millrace/shared'
+import { DEFAULT_SITE_SETTINGS, ENRICHER_GROUP, HITS_RAW, kpOf, LocalDays } from '@millrace/shared'
 import { createFacts, type Facts } from './facts.ts'
 import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
 import { openSalts } from './salts.ts'
@@ -76,6 +76,7 @@ function workersOf(options: EnricherOptions, parts: Parts, epoch: number) {
   const rules: SiteRules = {
     days: new LocalDays(settings.MILLRACE_TIMEZONE),
     sessionTimeoutMs: settings.MILLRACE_SESSION_TIMEOUT_MINUTES * 60_000,
+    settings: DEFAULT_SITE_SETTINGS,
   }
   const agents = new AgentReader()
   return (partition: number, delivery: WorkerTools['delivery']): PartitionWorker =>

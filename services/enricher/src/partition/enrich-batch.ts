@@ -103,8 +103,9 @@ export class BatchEnricher {
     const touchedBefore = state.touched.length
     let bytes = 0
     for (const hit of record.hits) {
-      const enriched = enrich(hit, this.#tools)
-      step(state, enriched, this.#rulesOf(hit.line.site), this.#changes)
+      const rules = this.#rulesOf(hit.line.site)
+      const enriched = enrich(hit, rules.settings, this.#tools)
+      step(state, enriched, rules, this.#changes)
       this.#hits.append(enriched.row)
       this.#hitMonths.add(enriched.row.day)
       count.add(enriched.row)

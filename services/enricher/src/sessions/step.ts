@@ -3,7 +3,14 @@
  * `step` reads no clock and does no I/O: the same hits in the same order always give the same rows.
  */
 import { hash } from 'node:crypto'
-import { BlockWriter, type LocalDays, type RowsByMonth, SESSION_BLOCK_COLUMNS, type SessionRow } from '@millrace/shared'
+import {
+  BlockWriter,
+  type LocalDays,
+  type RowsByMonth,
+  SESSION_BLOCK_COLUMNS,
+  type SessionRow,
+  type SiteSettings,
+} from '@millrace/shared'
 import { MonthCount } from '../month-count.ts'
 import type { EnrichedHit, OpenRow } from '../pipeline.ts'
 import { bringsNewArrival } from '../steps/arrival.ts'
@@ -22,6 +29,7 @@ import {
 export interface SiteRules {
   readonly days: LocalDays
   readonly sessionTimeoutMs: number
+  readonly settings: SiteSettings
 }
 
 /** Why a hit that can be read is not kept. */

@@ -1,6 +1,13 @@
 /** One partition without a log: raw records in, enriched records out, for tests of everything but the log. */
 import type { StoredRecord } from '@millrace/log'
-import { type EnrichedRecord, type HitRow, LocalDays, readRows, type SessionRow } from '@millrace/shared'
+import {
+  DEFAULT_SITE_SETTINGS,
+  type EnrichedRecord,
+  type HitRow,
+  LocalDays,
+  readRows,
+  type SessionRow,
+} from '@millrace/shared'
 import { BatchEnricher, readRaw } from '../partition/enrich-batch.ts'
 import type { Tools } from '../pipeline.ts'
 import type { ReadingTools } from '../raw-hit.ts'
@@ -16,7 +23,11 @@ export const NOON = Date.UTC(2026, 10, 21, 12)
 
 /** The salt of a day in tests. */
 export const saltOf = (day: number): Buffer => Buffer.alloc(32, day % 251)
-export const RULES: SiteRules = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * MINUTE }
+export const RULES: SiteRules = {
+  days: new LocalDays('UTC'),
+  sessionTimeoutMs: 30 * MINUTE,
+  settings: DEFAULT_SITE_SETTINGS,
+}
 export const READING: ReadingTools = { salts: { saltOf }, daysOf: () => RULES.days }
 export const TOOLS: Tools = { agents: new AgentReader(), build: 'test', kp: 4096 }
 
