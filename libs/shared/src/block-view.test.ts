@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BlockView } from './block-view.ts'
+import { BlockWriter } from './block-writer.ts'
 import { type ColumnType, NO_UUID } from './columns.ts'
-import { BlockWriter } from './native.ts'
 
 const columns = {
   flag: 'Bool',

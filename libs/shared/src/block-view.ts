@@ -1,6 +1,6 @@
 /**
  * A Native block as it lies in its bytes: any value of any row, without decoding the others. For readers that need a few
- * columns of very many rows; `readBlocks` (native.ts, where the layout is described) is for all else. A column that the
+ * columns of very many rows; `readBlocks` (block-reader.ts; the layout is described in block-writer.ts) is for all else. A column that the
  * block does not have reads as zeros and empty texts, so that older blocks stay readable.
  */
 export class BlockView {

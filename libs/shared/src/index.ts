@@ -1,9 +1,11 @@
+export * from './block-reader.ts'
 export * from './block-view.ts'
+export { BlockWriter } from './block-writer.ts'
 export * from './calendar.ts'
 export * from './columns.ts'
 export * from './enriched-record.ts'
 export * from './errors.ts'
-export * from './native.ts'
+
 export * from './raw-line.ts'
 export * from './settings.ts'
 export * from './site-settings.ts'

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { readBlocks, readRows } from './block-reader.ts'
+import { BlockWriter } from './block-writer.ts'
 import { type ColumnType, HIT_COLUMNS, type HitRow, NO_UUID, SESSION_BLOCK_COLUMNS } from './columns.ts'
-import { BlockWriter, readBlocks, readRows } from './native.ts'
 
 const hash64 = fc.stringMatching(/^[0-9a-f]{16}$/)
 const wellFormed = fc.string({ unit: 'grapheme', maxLength: 300 })
