@@ -1,19 +1,33 @@
 /**
  * `npm run bench -- enrich`: CPU of the enricher per hit, from the bytes of hits.raw to the bytes of hits.enriched, in one
- * thread and without a log. The stream is always the same: 20,000 visitors, 60 user agents, 5,000
- * hits a second. Ends with what a restore of it costs. Options: --hits (300000) --batch (500) --per-request (1).
+ * thread and without a log: cold (nothing remembered) and warm, with the headers that a browser sends. Then the step that
+ * reads agents alone, a flood in which nothing comes twice (what is remembered stays bounded), and what a restore costs.
+ * The streams are always the same: 20,000 visitors with real user agents, 5,000 hits a second.
+ * Options: --hits (200000) --batch (500) --per-request (1) --headers (browser | few).
  */
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { AgentReader, BatchEnricher, PartitionState, readRaw, StateReader } from '@millrace/enricher'
+import {
+  AgentReader,
+  BatchEnricher,
+  builtInGeoFile,
+  GeoReader,
+  PartitionState,
+  readAgent,
+  readGeoDatabase,
+  readRaw,
+  StateReader,
+} from '@millrace/enricher'
 import type { StoredRecord } from '@millrace/log'
-import { LocalDays } from '@millrace/shared'
+import { DEFAULT_SITE_SETTINGS, LocalDays } from '@millrace/shared'
 import { hitId, rawLine, rawValue } from '@millrace/testing'
 
 const { values: args } = parseArgs({
   options: {
-    hits: { type: 'string', default: '300000' },
+    hits: { type: 'string', default: '200000' },
     batch: { type: 'string', default: '500' },
     'per-request': { type: 'string', default: '1' },
+    headers: { type: 'string', default: 'browser' },
   },
 })
 const HITS = Number(args.hits)
@@ -31,14 +45,41 @@ function random(below: number): number {
   return Math.floor((seed / 4_294_967_296) * below)
 }
 
-const AGENTS = Array.from(
-  { length: 60 },
-  (_, i) =>
-    `Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${90 + i}.0.0.0 Safari/537.36`,
-)
+interface Client {
+  readonly userAgent: string
+  readonly headers: Record<string, string>
+}
 
-function requestOf(n: number, time: number): ReturnType<typeof rawLine> {
-  const visitor = random(VISITORS)
+/** People's user agents of the enricher's own table, each with the headers that its kind of browser sends. */
+const CLIENTS: readonly Client[] = readFileSync(
+  new URL('../services/enricher/src/steps/agents.tsv', import.meta.url),
+  'utf8',
+)
+  .trimEnd()
+  .split('\n')
+  .slice(1)
+  .map((line) => line.split('\t'))
+  .filter((cells) => cells[8] === 'browser' && cells[9] === '')
+  .map((cells) => ({ userAgent: cells[10]!, headers: headersOf(cells[10]!) }))
+
+function headersOf(userAgent: string): Record<string, string> {
+  const headers: Record<string, string> = { 'accept-language': 'de-AT,de;q=0.9,en;q=0.8' }
+  if (args.headers === 'few') return headers
+  headers['accept-encoding'] = 'gzip, deflate, br, zstd'
+  headers['sec-fetch-dest'] = 'empty'
+  headers['sec-fetch-mode'] = 'cors'
+  headers['sec-fetch-site'] = 'cross-site'
+  const chromium = / Chrome\/(\d+)/.exec(userAgent)?.[1]
+  if (chromium === undefined) return headers
+  headers['sec-ch-ua'] = `"Google Chrome";v="${chromium}", "Not?A_Brand";v="8", "Chromium";v="${chromium}"`
+  headers['sec-ch-ua-mobile'] = userAgent.includes(' Mobile ') ? '?1' : '?0'
+  headers['sec-ch-ua-platform'] = userAgent.includes('Windows') ? '"Windows"' : '"Android"'
+  return headers
+}
+
+const PLAIN = CLIENTS.filter(({ headers }) => headers['sec-ch-ua'] === undefined || args.headers === 'few')
+
+function requestOf(n: number, time: number, client: Client, ip: string): ReturnType<typeof rawLine> {
   const hits = Array.from({ length: PER_REQUEST }, (_, i) => ({
     type: 'page_view' as const,
     hit_id: hitId(n * PER_REQUEST + i),
@@ -51,53 +92,95 @@ function requestOf(n: number, time: number): ReturnType<typeof rawLine> {
     screen_height: 1080,
     pixel_ratio: 1,
   }))
-  return rawLine(hits, {
-    collected_at: time,
-    sent_at: time,
-    ip: `10.0.${visitor >> 8}.${visitor & 255}`,
-    user_agent: AGENTS[visitor % AGENTS.length]!,
-    headers: { 'accept-language': 'de-AT,de;q=0.9,en;q=0.8' },
-  })
+  const { userAgent, headers } = client
+  return rawLine(hits, { collected_at: time, sent_at: time, ip, user_agent: userAgent, headers })
 }
 
-function stream(): StoredRecord[] {
-  return Array.from({ length: HITS / PER_RECORD }, (_, offset) => {
-    const time = START + Math.floor((offset * PER_RECORD * 1_000) / HITS_PER_SECOND)
+type MakeRequest = (n: number, time: number) => ReturnType<typeof rawLine>
+
+function stream(hits: number, request: MakeRequest, start = START): StoredRecord[] {
+  return Array.from({ length: hits / PER_RECORD }, (_, offset) => {
+    const time = start + Math.floor((offset * PER_RECORD * 1_000) / HITS_PER_SECOND)
     const lines = Array.from({ length: PER_RECORD / PER_REQUEST }, (__, i) =>
-      requestOf((offset * PER_RECORD) / PER_REQUEST + i, time),
+      request((offset * PER_RECORD) / PER_REQUEST + i, time),
     )
     return { offset, timestamp: time, key: null, value: rawValue(lines), headers: {} }
   })
 }
 
-const records = stream()
-const bytes = records.reduce((sum, { value }) => sum + value!.length, 0)
-const rules = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * 60_000 }
-const salt = Buffer.alloc(32, 7)
-const reading = { salts: { saltOf: () => salt }, daysOf: () => rules.days }
-const state = new PartitionState(rules.sessionTimeoutMs)
-const enricher = new BatchEnricher({ agents: new AgentReader(), build: 'bench', kp: 4096 }, () => rules, 0)
-
-const written: { streamTime: number; hits: Buffer; sessions: Buffer }[] = []
-
-/** CPU of the enricher on `part` of the stream, microseconds a hit. */
-function run(part: readonly StoredRecord[]): { us: number; readUs: number; rows: number; outBytes: number } {
-  let rows = 0
-  let outBytes = 0
-  let readUs = 0
-  const before = process.cpuUsage()
-  for (let at = 0; at < part.length; at += BATCH / PER_RECORD) {
-    const readBefore = process.cpuUsage()
-    const read = part.slice(at, at + BATCH / PER_RECORD).map((record) => readRaw(record, reading))
-    const readCpu = process.cpuUsage(readBefore)
-    readUs += readCpu.user + readCpu.system
-    const batch = enricher.enrich(state, read)
-    rows += batch.rows
-    outBytes += batch.hits.length + batch.sessions.length
-    written.push({ streamTime: state.streamTime, hits: batch.hits, sessions: batch.sessions })
+/** Visitors who come again and again. */
+const visit: MakeRequest = (n, time) => {
+  const visitor = random(VISITORS)
+  return requestOf(
+    n,
+    time,
+    CLIENTS[visitor % CLIENTS.length]!,
+    `${11 + (visitor % 80)}.0.${visitor >> 8}.${visitor & 255}`,
+  )
+}
+/** Nothing comes twice: neither address nor agent nor hint nor language. */
+const flood: MakeRequest = (n, time) => {
+  const client = CLIENTS[n % CLIENTS.length]!
+  const headers = {
+    ...client.headers,
+    'accept-language': `de-AT;q=0.${n}`,
+    'sec-ch-ua-platform-version': `"${n}.0.0"`,
+    'sec-ch-ua-model': `"Phone ${n}"`,
   }
-  const { user, system } = process.cpuUsage(before)
-  return { us: (user + system) / rows, readUs: readUs / rows, rows, outBytes }
+  const ip = `${11 + (n % 200)}.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
+  return requestOf(n, time, { userAgent: `${client.userAgent} App/${n}`, headers }, ip)
+}
+
+const rules = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * 60_000, settings: DEFAULT_SITE_SETTINGS }
+const salt = Buffer.alloc(32, 7)
+const reading = {
+  salts: { saltOf: () => salt },
+  rulesOf: () => rules,
+  installationSecret: () => null,
+  fingerprintHeaders: [],
+}
+
+interface Run {
+  readonly us: number
+  readonly readUs: number
+  readonly rows: number
+  readonly outBytes: number
+}
+
+/** An enricher with caches of its own. */
+class Bench {
+  readonly agents = new AgentReader()
+  readonly geo = new GeoReader(readGeoDatabase(readFileSync(builtInGeoFile())))
+  readonly state = new PartitionState(rules.sessionTimeoutMs)
+  readonly written: { streamTime: number; hits: Buffer; sessions: Buffer }[] = []
+  readonly #enricher = new BatchEnricher(
+    { agents: this.agents, geo: this.geo, build: 'bench', kp: 4096 },
+    () => rules,
+    0,
+  )
+
+  /** CPU of the enricher on `part` of a stream, microseconds a hit. */
+  run(part: readonly StoredRecord[], keep = true): Run {
+    let rows = 0
+    let outBytes = 0
+    let readUs = 0
+    const before = process.cpuUsage()
+    for (let at = 0; at < part.length; at += BATCH / PER_RECORD) {
+      const readBefore = process.cpuUsage()
+      const read = part.slice(at, at + BATCH / PER_RECORD).map((record) => readRaw(record, reading))
+      readUs += microseconds(readBefore)
+      const batch = this.#enricher.enrich(this.state, read)
+      rows += batch.rows
+      outBytes += batch.hits.length + batch.sessions.length
+      if (keep) this.written.push({ streamTime: this.state.streamTime, hits: batch.hits, sessions: batch.sessions })
+    }
+    return { us: microseconds(before) / rows, readUs: readUs / rows, rows, outBytes }
+  }
+}
+
+function microseconds(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since)
+  return user + system
 }
 
 /** JSON.parse alone on the same lines: what the machine gives just now, and the floor. */
@@ -107,39 +190,95 @@ function parseOnly(part: readonly StoredRecord[]): number {
   for (const { value } of part) {
     for (const line of value!.toString('latin1').trimEnd().split('\n')) rows += JSON.parse(line).hits.length
   }
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / rows
+  return microseconds(before) / rows
 }
 
-const show = (name: string, { us, readUs, rows, outBytes }: ReturnType<typeof run>): void =>
+const whole = (n: number): string => Math.round(n).toLocaleString('en')
+const show = (name: string, { us, readUs, rows, outBytes }: Run, more = ''): void =>
   console.log(
-    `${name.padEnd(14)} ${us.toFixed(2).padStart(6)} µs/hit (reading ${readUs.toFixed(2)})  ${Math.round(1e6 / us).toLocaleString('en')} hits/s per core  ` +
-      `${Math.round(outBytes / rows)} bytes out a hit`,
+    `${name.padEnd(8)} ${us.toFixed(2).padStart(6)} µs/hit (reading ${readUs.toFixed(2)})  ${whole(1e6 / us).padStart(8)} hits/s per core  ` +
+      `${Math.round(outBytes / rows)} bytes out a hit${more}`,
   )
 
-console.log(
-  `${HITS.toLocaleString('en')} hits, ${Math.round(bytes / HITS)} bytes each, batches of ${BATCH}, ${PER_REQUEST} a request`,
-)
-const cold = records.slice(0, 10_000 / PER_RECORD)
-const rest = records.slice(cold.length)
-show('cold', run(cold))
-for (let i = 0; i < 5; i++) {
-  const part = rest.slice((i * rest.length) / 5, ((i + 1) * rest.length) / 5)
-  const floor = parseOnly(part)
-  const warm = run(part)
-  show(`warm ${i + 1}`, warm)
-  console.log(`               ${(warm.us / floor).toFixed(1)} times JSON.parse alone (${floor.toFixed(2)} µs/hit)`)
+function measureStream(): void {
+  const records = stream(HITS, visit)
+  const bytes = records.reduce((sum, { value }) => sum + value!.length, 0)
+  console.log(
+    `${whole(HITS)} hits, ${Math.round(bytes / HITS)} bytes each, batches of ${BATCH}, ${PER_REQUEST} a request, ${args.headers} headers, ` +
+      `${CLIENTS.length} user agents, ${PLAIN.length} of them without hints`,
+  )
+  const bench = new Bench()
+  const cold = records.slice(0, 10_000 / PER_RECORD)
+  const rest = records.slice(cold.length)
+  show('cold', bench.run(cold))
+  for (let i = 0; i < 5; i++) {
+    const part = rest.slice((i * rest.length) / 5, ((i + 1) * rest.length) / 5)
+    const floor = parseOnly(part)
+    const warm = bench.run(part)
+    show(`warm ${i + 1}`, warm, `, ${(warm.us / floor).toFixed(1)} times JSON.parse alone (${floor.toFixed(2)})`)
+  }
+  const { state } = bench
+  console.log(
+    `${whole(state.sessionCount)} sessions, ${whole(state.dedupEntries)} hit_ids, ${whole(process.memoryUsage().rss / 2 ** 20)} MB`,
+  )
+  measureRestore(bench)
 }
-console.log(
-  `${state.sessionCount.toLocaleString('en')} sessions, ${state.dedupEntries.toLocaleString('en')} hit_ids, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`,
-)
 
-const restored = new PartitionState(rules.sessionTimeoutMs)
-const reader = new StateReader(restored)
-const before = process.cpuUsage()
-for (const record of written) reader.add(record)
-restored.settle()
-const { user, system } = process.cpuUsage(before)
-console.log(
-  `restore ${((user + system) / HITS).toFixed(2)} µs/hit: ${restored.sessionCount} sessions, ${restored.dedupEntries} hit_ids`,
-)
+function measureRestore({ written }: Bench): void {
+  const restored = new PartitionState(rules.sessionTimeoutMs)
+  const reader = new StateReader(restored)
+  const before = process.cpuUsage()
+  for (const record of written) reader.add(record)
+  restored.settle()
+  console.log(
+    `restore  ${(microseconds(before) / HITS).toFixed(2).padStart(6)} µs/hit: ${whole(restored.sessionCount)} sessions, ${whole(restored.dedupEntries)} hit_ids`,
+  )
+}
+
+/** The step alone, as the pipeline calls it: request objects are new, their texts are not. */
+function measureAgents(): void {
+  const cold = process.cpuUsage()
+  for (const { userAgent, headers } of CLIENTS) readAgent(userAgent, headers)
+  const coldUs = microseconds(cold) / CLIENTS.length
+  const agents = new AgentReader()
+  // Texts as JSON.parse makes them: new ones for each request, so that their hashes are not known either.
+  const lines = CLIENTS.map((client) => JSON.stringify(client))
+  const rounds = 200
+  const parsing = (read: boolean): number => {
+    const before = process.cpuUsage()
+    for (let i = 0; i < rounds; i++) {
+      for (const line of lines) {
+        const request = JSON.parse(line) as Client
+        if (read) agents.read(request)
+      }
+    }
+    return microseconds(before) / (rounds * lines.length)
+  }
+  parsing(true)
+  const without = parsing(false)
+  const withAgents = parsing(true)
+  console.log(
+    `agents   ${coldUs.toFixed(1)} µs cold, ${(withAgents - without).toFixed(2)} µs warm (JSON.parse of the same headers ${without.toFixed(2)})`,
+  )
+}
+
+/** Two hours of the stream lie between the rounds, so that what grows is not the sessions. */
+function measureFlood(): void {
+  const bench = new Bench()
+  const rounds = 4
+  const hits = Math.min(HITS, 40_000)
+  for (let i = 0; i < rounds; i++) {
+    const part = stream(hits, (n, time) => flood(n + i * (hits / PER_REQUEST), time), START + i * 2 * 3_600_000)
+    const run = bench.run(part, false)
+    const heap = process.memoryUsage().heapUsed / 2 ** 20
+    show(
+      `flood ${i + 1}`,
+      run,
+      `, remembered: ${whole(bench.agents.size)} agents, ${whole(bench.geo.size)} addresses; heap ${whole(heap)} MB`,
+    )
+  }
+}
+
+measureStream()
+measureAgents()
+measureFlood()

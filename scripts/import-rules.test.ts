@@ -19,6 +19,7 @@ const brokenRules = (): Promise<string[]> =>
 
 test('every import rule bites on a planted violation', async () => {
   expect(await brokenRules()).toEqual([
+    'config-reads-and-writes-a-topic',
     'libraries-know-no-service',
     'only-one-package-imports-chdb',
     'only-one-package-imports-clickhouseclient',

@@ -4,7 +4,9 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ERROR_CODES, type SettingsSpec } from '@millrace/shared'
-import { STANDALONE_SETTINGS } from '../services/standalone/src/settings.ts'
+import { ALL_SETTINGS } from '../services/standalone/src/settings.ts'
+import { botsPage } from './bots-page.ts'
+import { channelsPage, sourcesPage } from './source-pages.ts'
 
 /** Path of a reference page. */
 export const referencePath = (page: string): string =>
@@ -44,8 +46,11 @@ ${rows.join('\n')}
 }
 
 export const PAGES: Record<string, () => string> = {
-  'settings.md': () => settingsPage(STANDALONE_SETTINGS),
+  'settings.md': () => settingsPage(ALL_SETTINGS),
   'errors.md': errorsPage,
+  'bots.md': botsPage,
+  'channels.md': channelsPage,
+  'sources.md': sourcesPage,
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

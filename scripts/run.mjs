@@ -14,8 +14,8 @@ const COMMANDS = {
   start: () => execNode(join(root, 'services/standalone/dist/cli.js'), 'start', ...args),
   test: () => (args.length > 0 ? run('npx', 'vitest', 'run', ...args) : runAll()),
   check: () => runChecks(),
-  e2e: () => runScript('test/e2e', 'e2e', ['crash']),
-  bench: () => runScript('bench', 'bench', ['spine', 'enrich']),
+  e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'model']),
+  bench: () => runScript('bench', 'bench', ['spine', 'fairness', 'enrich', 'kafka', 'query']),
   cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }
 

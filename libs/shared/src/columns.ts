@@ -47,10 +47,12 @@ const DEVICE = {
   platform: LC,
   client_kind: LC,
   language: LC,
+  language_region: LC,
   screen_class: LC,
   screen_width: 'UInt16',
   screen_height: 'UInt16',
   pixel_ratio: 'Float32',
+  orientation: LC,
 } as const
 
 /** One row per raw hit. */

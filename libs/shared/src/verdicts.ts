@@ -10,7 +10,18 @@ export const DEAD_REASONS = ['line_unreadable', 'line_version_unknown', 'hit_inv
 export type DeadReason = (typeof DEAD_REASONS)[number]
 
 /** Why a hit is taken for a bot's. The hit is kept and marked, never dropped. */
-export const BOT_REASONS = ['ua_missing', 'ua_bot', 'ua_library'] as const
+export const BOT_REASONS = [
+  'ua_missing',
+  'ua_bot',
+  'ua_library',
+  'ai_crawler',
+  'ai_assistant',
+  'headless',
+  'headers_automation',
+  'prefetch',
+  'datacenter_ip',
+  'referrer_spam',
+] as const
 export type BotReason = (typeof BOT_REASONS)[number]
 
 export const HIT_TYPES = ['page_view', 'event', 'engagement'] as const

@@ -44,10 +44,12 @@ CREATE TABLE IF NOT EXISTS millrace.hits_in (
   platform LowCardinality(String),
   client_kind LowCardinality(String),
   language LowCardinality(String),
+  language_region LowCardinality(String),
   screen_class LowCardinality(String),
   screen_width UInt16,
   screen_height UInt16,
   pixel_ratio Float32,
+  orientation LowCardinality(String),
   is_bot Bool,
   bot_reason LowCardinality(String),
   event_name LowCardinality(String),
@@ -114,10 +116,12 @@ CREATE TABLE IF NOT EXISTS millrace.sessions_in (
   platform LowCardinality(String),
   client_kind LowCardinality(String),
   language LowCardinality(String),
+  language_region LowCardinality(String),
   screen_class LowCardinality(String),
   screen_width UInt16,
   screen_height UInt16,
   pixel_ratio Float32,
+  orientation LowCardinality(String),
   is_bot Bool,
   bot_reason LowCardinality(String),
   kp UInt32,
@@ -172,10 +176,12 @@ CREATE TABLE IF NOT EXISTS millrace.hits (
   platform LowCardinality(String),
   client_kind LowCardinality(String),
   language LowCardinality(String),
+  language_region LowCardinality(String),
   screen_class LowCardinality(String),
   screen_width UInt16,
   screen_height UInt16,
   pixel_ratio Float32,
+  orientation LowCardinality(String),
   is_bot Bool,
   bot_reason LowCardinality(String),
   event_name LowCardinality(String),
@@ -249,10 +255,12 @@ CREATE TABLE IF NOT EXISTS millrace.sessions (
   platform LowCardinality(String),
   client_kind LowCardinality(String),
   language LowCardinality(String),
+  language_region LowCardinality(String),
   screen_class LowCardinality(String),
   screen_width UInt16,
   screen_height UInt16,
   pixel_ratio Float32,
+  orientation LowCardinality(String),
   is_bot Bool,
   bot_reason LowCardinality(String),
   kp UInt32,
@@ -320,7 +328,8 @@ SELECT
   site, day, time, received_at, type, verdict, verdict_reason, late, hit_id, visitor_id, session_id, hostname, path,
   title, route, referrer, session_referrer, referrer_name, channel, utm_source, utm_medium, utm_campaign, utm_content,
   utm_term, click_id_kind, entry_path, country, region, region_name, city, browser, browser_version, os, os_version,
-  device, device_type, platform, client_kind, language, screen_class, screen_width, screen_height, pixel_ratio,
+  device, device_type, platform, client_kind, language, language_region,
+  screen_class, screen_width, screen_height, pixel_ratio, orientation,
   is_bot, bot_reason, event_name, value, currency, event_duration_ms, interactive, props_text, props_number, tags,
   page_id, engaged_ms, scroll_percent, previous_path, previous_ms, http_method, http_status, request_ms, sender,
   schema, build, kp, ko, ki
@@ -352,8 +361,9 @@ SELECT
   site, day, session_id, version, sign, visitor_id, start, end, duration_ms, page_views, events, is_bounce,
   engaged_ms, hostname, entry_path, exit_path, exit_title, session_referrer, referrer_name, channel, utm_source,
   utm_medium, utm_campaign, utm_content, utm_term, click_id_kind, country, region, region_name, city, browser,
-  browser_version, os, os_version, device, device_type, platform, client_kind, language, screen_class, screen_width,
-  screen_height, pixel_ratio, is_bot, bot_reason, kp, ko
+  browser_version, os, os_version, device, device_type, platform, client_kind, language, language_region,
+  screen_class, screen_width,
+  screen_height, pixel_ratio, orientation, is_bot, bot_reason, kp, ko
 FROM millrace.sessions_in;
 
 -- Markers among sessions have site ''.
@@ -374,7 +384,8 @@ SELECT
   site, day, time, received_at, type, late, hit_id, visitor_id, session_id, hostname, path, title, route, referrer,
   session_referrer, referrer_name, channel, utm_source, utm_medium, utm_campaign, utm_content, utm_term,
   click_id_kind, entry_path, country, region, region_name, city, browser, browser_version, os, os_version, device,
-  device_type, platform, client_kind, language, screen_class, screen_width, screen_height, pixel_ratio, is_bot,
+  device_type, platform, client_kind, language, language_region,
+  screen_class, screen_width, screen_height, pixel_ratio, orientation, is_bot,
   bot_reason, event_name, value, currency, event_duration_ms, interactive, props_text, props_number, tags, page_id,
   engaged_ms, scroll_percent, previous_path, previous_ms, http_method, http_status, request_ms, sender
 FROM millrace.hits
@@ -385,7 +396,8 @@ SELECT
   site, day, time, received_at, type, late, hit_id, visitor_id, session_id, hostname, path, title, route, referrer,
   session_referrer, referrer_name, channel, utm_source, utm_medium, utm_campaign, utm_content, utm_term,
   click_id_kind, entry_path, country, region, region_name, city, browser, browser_version, os, os_version, device,
-  device_type, platform, client_kind, language, screen_class, screen_width, screen_height, pixel_ratio, is_bot,
+  device_type, platform, client_kind, language, language_region,
+  screen_class, screen_width, screen_height, pixel_ratio, orientation, is_bot,
   bot_reason, event_name, value, currency, event_duration_ms, interactive, props_text, props_number, tags, page_id,
   engaged_ms, scroll_percent, previous_path, previous_ms, http_method, http_status, request_ms, sender
 FROM millrace.hits
@@ -396,7 +408,8 @@ SELECT
   site, day, time, received_at, type, late, hit_id, visitor_id, session_id, hostname, path, title, route, referrer,
   session_referrer, referrer_name, channel, utm_source, utm_medium, utm_campaign, utm_content, utm_term,
   click_id_kind, entry_path, country, region, region_name, city, browser, browser_version, os, os_version, device,
-  device_type, platform, client_kind, language, screen_class, screen_width, screen_height, pixel_ratio, is_bot,
+  device_type, platform, client_kind, language, language_region,
+  screen_class, screen_width, screen_height, pixel_ratio, orientation, is_bot,
   bot_reason, event_name, value, currency, event_duration_ms, interactive, props_text, props_number, tags, page_id,
   engaged_ms, scroll_percent, previous_path, previous_ms, http_method, http_status, request_ms, sender
 FROM millrace.hits
@@ -416,8 +429,10 @@ SELECT
   any(s.browser) AS browser, any(s.browser_version) AS browser_version, any(s.os) AS os,
   any(s.os_version) AS os_version, any(s.device) AS device, any(s.device_type) AS device_type,
   any(s.platform) AS platform, any(s.client_kind) AS client_kind, any(s.language) AS language,
+  any(s.language_region) AS language_region,
   any(s.screen_class) AS screen_class, any(s.screen_width) AS screen_width, any(s.screen_height) AS screen_height,
-  any(s.pixel_ratio) AS pixel_ratio, any(s.is_bot) AS is_bot, any(s.bot_reason) AS bot_reason
+  any(s.pixel_ratio) AS pixel_ratio, any(s.orientation) AS orientation,
+  any(s.is_bot) AS is_bot, any(s.bot_reason) AS bot_reason
 FROM millrace.sessions AS s
 WHERE site != ''
 GROUP BY site, day, session_id, version

@@ -16,6 +16,19 @@ export function postHits(
   return send(`${url}/v1/hits`, body, { 'user-agent': PERSON_AGENT, ...headers })
 }
 
+/** Sites that tests send to unless they name others. */
+export const TEST_SITES: readonly string[] = ['blog', 'shop', 'docs', 'neighbours']
+
+/** Makes the sites that are missing. @throws Error when the API refuses one */
+export async function addSites(url: string, sites: readonly string[] = TEST_SITES, adminKey = ''): Promise<void> {
+  const headers = adminKey ? { authorization: `Bearer ${adminKey}` } : undefined
+  for (const id of sites) {
+    const answer = await send(`${url}/v1/sites`, { id }, headers)
+    if (answer.status !== 201 && answer.status !== 409)
+      throw new Error(`site ${id}: ${answer.status} ${JSON.stringify(answer.body)}`)
+  }
+}
+
 export interface QueryAnswer {
   readonly rows: readonly Record<string, unknown>[]
   readonly totals: Readonly<Record<string, number | null>>

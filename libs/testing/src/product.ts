@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { addSites } from './http.ts'
 import { waitUntil } from './wait-until.ts'
 
 const CLI = fileURLToPath(new URL('../../../services/standalone/dist/cli.js', import.meta.url))
@@ -25,7 +26,7 @@ export interface Product {
   /** Everything written to stdout and stderr so far. */
   readonly lines: readonly LogLine[]
   readonly exited: Promise<Exit>
-  /** Resolves when /readyz says 200. @throws Error with the last lines when the process ends before */
+  /** Resolves when /readyz says 200 and the sites are there. @throws Error with the last lines when the process ends before */
   ready(timeoutMs?: number): Promise<void>
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<Exit>
@@ -38,10 +39,12 @@ export interface ProductOptions {
   readonly port: number
   /** MILLRACE_* settings besides folder and port. */
   readonly env?: Readonly<Record<string, string>>
+  /** Made by ready(); TEST_SITES if left out. */
+  readonly sites?: readonly string[]
 }
 
 /** Starts `millrace start` from what was built; does not wait until it is ready. */
-export function startProduct({ dataDir, port, env = {} }: ProductOptions): Product {
+export function startProduct({ dataDir, port, env = {}, sites }: ProductOptions): Product {
   if (!existsSync(CLI)) throw new Error(`${CLI} does not exist: build first (npx tsc -b)`)
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
   const child = spawn(process.execPath, [CLI, 'start'], {
@@ -85,6 +88,7 @@ export function startProduct({ dataDir, port, env = {} }: ProductOptions): Produ
       })
       if (exit)
         throw new Error(`the product ended with ${exit.code ?? exit.signal} before it was ready:\n${lastLines()}`)
+      await addSites(url, sites, env.MILLRACE_ADMIN_KEY)
     },
     kill() {
       child.kill('SIGKILL')

@@ -1,13 +1,8 @@
 import { type HitType, NO_UUID, RAW_LINE_VERSION } from '@millrace/shared'
+import { type Arrival, readArrival } from './read-arrival.ts'
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const MAX_DELAY_MS = 24 * 3_600_000
-const UTM = ['utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term']
-
-/** Where a visit came from; '' = not said. Only page views and events bring one. */
-export interface Arrival {
-  readonly referrerHost: string
-  readonly utm: readonly string[]
-}
 
 /** A readable hit, with what follows from its line and record alone. */
 export interface ReadHit {
@@ -53,7 +48,7 @@ export function readLine(text: string, appendedAt: number): Line | string {
   } catch {
     return 'line_unreadable'
   }
-  if (typeof line !== 'object' || line === null) return 'line_unreadable'
+  if (typeof line !== 'object' || line === null || Array.isArray(line)) return 'line_unreadable'
   if (line.v !== RAW_LINE_VERSION) return 'line_version_unknown'
   const { site, ip, user_agent: userAgent, collected_at: collectedAt, sent_at: sentAt, hits } = line
   if (typeof site !== 'string' || typeof ip !== 'string' || typeof userAgent !== 'string') return 'line_unreadable'
@@ -68,7 +63,7 @@ export function readHit(raw: unknown): ReadHit | string {
   const hit = raw as Record<string, unknown>
   const type = (hit.type ?? 'page_view') as HitType
   if (type !== 'page_view' && type !== 'event' && type !== 'engagement') return 'hit_invalid'
-  if (typeof hit.hit_id !== 'string') return 'hit_invalid'
+  if (typeof hit.hit_id !== 'string' || !UUID.test(hit.hit_id)) return 'hit_invalid'
   const url = typeof hit.url === 'string' ? httpUrl(hit.url) : undefined
   if (!url && (type !== 'engagement' || hit.url !== undefined)) return 'url_invalid'
   return {
@@ -79,21 +74,11 @@ export function readHit(raw: unknown): ReadHit | string {
     interactive: type === 'event' && hit.interactive !== false,
     pageId: typeof hit.page_id === 'string' ? hit.page_id.toLowerCase() : NO_UUID,
     engagedMs: typeof hit.engaged_ms === 'number' ? hit.engaged_ms : 0,
-    arrival: {
-      referrerHost: externalHost(hit.referrer, url?.hostname),
-      utm: UTM.map((name) => url?.searchParams.get(name) ?? ''),
-    },
+    arrival: readArrival(url, hit.referrer),
   }
 }
 
 function httpUrl(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : undefined
-}
-
-/** Host of a referrer on another site; '' for none and for the page's own host. */
-function externalHost(referrer: unknown, pageHost: string | undefined): string {
-  if (typeof referrer !== 'string' || !URL.canParse(referrer)) return ''
-  const host = new URL(referrer).hostname
-  return host === pageHost ? '' : host
 }

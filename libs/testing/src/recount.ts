@@ -4,7 +4,8 @@
  */
 import { hash } from 'node:crypto'
 import { dateOfDay, type HitType, kpOf, LocalDays, type Verdict } from '@millrace/shared'
-import { type Arrival, type Line, linesOf, occurredAt, type ReadHit, readHit, readLine } from './read-raw-line.ts'
+import type { Arrival } from './read-arrival.ts'
+import { type Line, linesOf, occurredAt, type ReadHit, readHit, readLine } from './read-raw-line.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -25,6 +26,8 @@ export interface RecountSettings {
   /** IANA zone of local days. */
   readonly zone: string
   readonly sessionTimeoutMs: number
+  /** Where the timeout changes from record to record: the longest of them. */
+  readonly longestSessionTimeoutMs?: number
   readonly epoch: number
   /** Salts by date (`2026-11-22`). A visitor whose salt is not given is named `#n`: compare those up to renaming. */
   readonly salts?: ReadonlyMap<string, Buffer>
@@ -382,7 +385,8 @@ class PartitionRecount {
   /** Forgets what no later hit can reach: this changes no result, it only frees memory. */
   #sweep(): void {
     this.#sweptAt = this.#streamTime
-    const reach = this.#streamTime - LATENESS_MS - this.#settings.sessionTimeoutMs
+    const { sessionTimeoutMs, longestSessionTimeoutMs = sessionTimeoutMs } = this.#settings
+    const reach = this.#streamTime - LATENESS_MS - longestSessionTimeoutMs
     for (const [key, sender] of this.#senders) {
       for (const session of sender.open) {
         if (session.end < reach) this.#finished.push(this.#summarise(sender, session))
@@ -425,9 +429,7 @@ function distance(session: OpenSession, time: number): number {
 
 function bringsNewArrival(arrival: Arrival, known: Arrival): boolean {
   const differs = (value: string, old: string): boolean => value !== '' && value !== old
-  return (
-    differs(arrival.referrerHost, known.referrerHost) || arrival.utm.some((value, i) => differs(value, known.utm[i]!))
-  )
+  return differs(arrival.source, known.source) || arrival.utm.some((value, i) => differs(value, known.utm[i]!))
 }
 
 function defaultBotReason(userAgent: string): string {

@@ -41,6 +41,11 @@ export interface Facts {
   stopped(partition: number, error: unknown, isHole: boolean): void
   lost(partition: number): void
   saltDropped(date: string): void
+  geoOpened(version: string, attribution: string): void
+  /** The file was replaced by one that cannot be read. */
+  geoRefused(error: unknown): void
+  /** Visitor ids are made with the operator's own key. */
+  fingerprintKeyUsed(): void
 }
 
 /** Counts the verdicts and reasons of a batch. */
@@ -106,6 +111,11 @@ function metricsIn(registry: Registry) {
     salts: new Counter({
       name: name('salts_dropped_total'),
       help: 'Salts forgotten at the end of their life',
+      registers,
+    }),
+    geoRefused: new Counter({
+      name: name('geo_refused_total'),
+      help: 'New geographical databases that could not be read; the one before stays in use',
       registers,
     }),
     lag: new Gauge({
@@ -178,5 +188,15 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
       m.salts.inc()
       logger.info({ audit: true, date }, 'salt dropped: visitor ids of this day cannot be recomputed any more')
     },
+    geoOpened: (version, attribution) => logger.info({ version, attribution }, 'geographical database opened'),
+    geoRefused: (error) => {
+      m.geoRefused.inc()
+      logger.error({ err: error }, 'the new geographical database cannot be read: the one before stays in use')
+    },
+    fingerprintKeyUsed: () =>
+      logger.warn(
+        { audit: true },
+        'MILLRACE_FINGERPRINT_KEY is set: whoever has it can recompute every visitor id from address and agent, for ever (docs/privacy.md)',
+      ),
   }
 }

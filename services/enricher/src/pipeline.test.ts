@@ -5,11 +5,11 @@ import { enrich } from './pipeline.ts'
 import { type RawHit, readRecord } from './raw-hit.ts'
 import { NOON, READING, rawRecord, TOOLS } from './testing/lab.ts'
 
-function rowOf(hit: object, line: Parameters<typeof rawLine>[1] = {}): HitRow {
+function rowOf(hit: object, line: Parameters<typeof rawLine>[1] = {}, site = DEFAULT_SITE_SETTINGS): HitRow {
   const hits: RawHit[] = []
   const value = rawValue([rawLine([{ hit_id: hitId(1), ...hit } as never], line)])
   readRecord(rawRecord(5, NOON, value), READING, hits, [])
-  return enrich(hits[0]!, DEFAULT_SITE_SETTINGS, TOOLS).row
+  return enrich(hits[0]!, site, TOOLS).row
 }
 
 describe('enrich', () => {
@@ -100,8 +100,30 @@ describe('enrich', () => {
     })
   })
 
+  it('keeps what a site keeps, and masks what looks like a person', () => {
+    const url = 'https://example.com/order?id=4&mail=j@b.example#/pay'
+    const sent = { ...pageView({ url, title: 'Order of jane@example.com', tags: { by: 'jane@example.com' } }) }
+    expect(rowOf(sent)).toMatchObject({ path: '/order', title: 'Order of [email]', tags: { by: '[email]' } })
+    const site = { ...DEFAULT_SITE_SETTINGS, query_parameters: ['id'], keep_hashes: true, mask_values: false }
+    expect(rowOf(sent, {}, site)).toMatchObject({ path: '/order?id=4#/pay', title: 'Order of jane@example.com' })
+  })
+
+  it('tells the source and the channel', () => {
+    expect(rowOf(pageView({ referrer: 'https://www.google.at/' }))).toMatchObject({
+      session_referrer: 'https://www.google.at/',
+      referrer_name: 'Google',
+      channel: 'Organic Search',
+    })
+    expect(rowOf(pageView({ url: 'https://example.com/?gclid=Cj0KCQ' }))).toMatchObject({
+      channel: 'Paid Search',
+      click_id_kind: 'gclid',
+      path: '/',
+    })
+    expect(rowOf(pageView()).channel).toBe('Direct')
+  })
+
   it('takes measures of a server', () => {
-    expect(rowOf({ ...pageView(), method: 'GET', status: 404, request_ms: 12.5 }, { trust: 'secret' })).toMatchObject({
+    expect(rowOf({ ...pageView(), method: 'get', status: 404, request_ms: 12.5 }, { trust: 'secret' })).toMatchObject({
       http_method: 'GET',
       http_status: 404,
       request_ms: 12.5,

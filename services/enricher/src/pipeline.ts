@@ -1,5 +1,6 @@
 /** One hit through the whole pipeline. Read `enrich` top to bottom: this is the data flow. */
 import {
+  type BotReason,
   type DeadReason,
   type HitRow,
   type HitType,
@@ -11,11 +12,17 @@ import {
 import type { RawHit } from './raw-hit.ts'
 import type { Agent, AgentReader } from './steps/agent.ts'
 import { type Arrival, NO_ARRIVAL, readArrival } from './steps/arrival.ts'
-import { primaryLanguage } from './steps/language.ts'
+import { judge, type RequestFacts } from './steps/bots.ts'
+import type { GeoReader } from './steps/geo.ts'
+import { type Language, readLanguage } from './steps/language.ts'
+import { maskText } from './steps/mask.ts'
 import { type Page, parsePage } from './steps/page.ts'
+import { keptPath } from './steps/path.ts'
 import { NOWHERE, type Place } from './steps/place.ts'
 import { readProperties, readTags } from './steps/properties.ts'
-import { cleanReferrer, type Referrer } from './steps/referrer.ts'
+import { cleanReferrer, NO_REFERRER, type Referrer } from './steps/referrer.ts'
+import { readScreen } from './steps/screen.ts'
+import { isSpamReferrer } from './steps/spam.ts'
 import { MAX_NAME, MAX_TITLE, readCount, readMeasure, readText } from './steps/text.ts'
 import { readUuid } from './steps/uuid.ts'
 import type { VisitorIds } from './steps/visitor.ts'
@@ -35,6 +42,9 @@ export interface EnrichedHit {
 /** What the steps look things up in. */
 export interface Tools {
   readonly agents: AgentReader
+  /** Networks whose visitors are bots; missing = none. */
+  readonly datacenters?: { has(address: string): boolean } | undefined
+  readonly geo: Pick<GeoReader, 'locate' | 'version'>
   /** Name and version of the program that writes the row. */
   readonly build: string
   /** Log epoch and partition. */
@@ -47,21 +57,38 @@ const MAX_UINT32 = 4_294_967_295
 const MAX_VALUE = 99_999_999_999_999
 
 /** One row for every raw hit, whatever is in it; never throws. Pure but for the id of a visitor whose salt is gone. */
-export function enrich(hit: RawHit, _site: SiteSettings, tools: Tools): EnrichedHit {
+export function enrich(hit: RawHit, site: SiteSettings, tools: Tools): EnrichedHit {
   const { line, sent } = hit
-  if (hit.dead !== '') return dead(hit, hit.dead, tools)
+  if (hit.dead !== '') return dead(hit, hit.dead, site, tools)
   const type = readType(sent.type)
   const hitId = readUuid(sent.hit_id)
-  if (type === null || hitId === '') return dead(hit, 'hit_invalid', tools)
+  if (type === null || hitId === '') return dead(hit, 'hit_invalid', site, tools)
   const page = parsePage(sent.url, type !== 'engagement')
-  if (page === null) return dead(hit, 'url_invalid', tools)
+  if (page === null) return dead(hit, 'url_invalid', site, tools)
 
-  const agent = tools.agents.read(line.userAgent) //            a bot is marked, never dropped
+  const { agent, rules } = tools.agents.read(line)
   const referrer = cleanReferrer(sent.referrer)
-  const arrival = type === 'engagement' ? NO_ARRIVAL : readArrival(page, referrer) // a signal brings nobody
+  const botReason = judge(rules, botFactsOf(hit, referrer, tools), site) // a bot is marked, never dropped
+  const arrival = type === 'engagement' ? NO_ARRIVAL : readArrival(page, referrer, site) // a signal brings nobody
+  const place = tools.geo.locate(line.ip)
   const visitorId = line.visitor.own(hit.day) //                 last reader of the ip: it goes no further
 
-  return keep(hit, tools, type, hitId, page, referrer, arrival, NOWHERE, agent, visitorId)
+  return keep(hit, site, tools, type, hitId, page, referrer, arrival, place, agent, botReason, visitorId)
+}
+
+/** What the page says of its language counts before the header that the browser sends. */
+function languageOf(sent: unknown, header: string): Language {
+  const language = readLanguage(sent)
+  return language.language === '' ? readLanguage(header) : language
+}
+
+function botFactsOf({ line, sent }: RawHit, referrer: Referrer, tools: Tools): RequestFacts {
+  return {
+    headers: line.headers,
+    inDatacenter: tools.datacenters?.has(line.ip) ?? false,
+    referrer: sent.referrer,
+    spamReferrer: referrer.hostname !== '' && isSpamReferrer(referrer.hostname),
+  }
 }
 
 function readType(type: unknown): HitType | null {
@@ -72,6 +99,7 @@ function readType(type: unknown): HitType | null {
 /** The row, every column in the order of the DDL. Session fields are those of a hit without a session. */
 function keep(
   hit: RawHit,
+  site: SiteSettings,
   tools: Tools,
   type: HitType,
   hitId: string,
@@ -80,12 +108,17 @@ function keep(
   arrival: Arrival,
   place: Place,
   agent: Agent,
+  botReason: BotReason | '',
   visitorId: string,
 ): EnrichedHit {
   const { line, sent } = hit
   const isEvent = type === 'event'
   const isSignal = type === 'engagement'
-  const properties = readProperties(isEvent ? sent.props : undefined)
+  const language = languageOf(sent.language, line.acceptLanguage)
+  const screen = readScreen(sent, agent.os)
+  const mask = site.mask_values
+  const title = readText(sent.title, MAX_TITLE)
+  const properties = readProperties(isEvent ? sent.props : undefined, mask)
   const row: OpenRow = {
     site: line.site,
     day: hit.day,
@@ -99,8 +132,8 @@ function keep(
     visitor_id: visitorId,
     session_id: NO_ID,
     hostname: page.hostname,
-    path: page.path,
-    title: readText(sent.title, MAX_TITLE),
+    path: keptPath(page, sent.url, site),
+    title: mask ? maskText(title) : title,
     route: readText(sent.route, MAX_NAME),
     referrer: referrer.url,
     session_referrer: arrival.referrer,
@@ -125,13 +158,15 @@ function keep(
     device_type: agent.deviceType,
     platform: agent.platform,
     client_kind: agent.clientKind,
-    language: primaryLanguage(sent.language) || primaryLanguage(line.acceptLanguage),
-    screen_class: '',
-    screen_width: readCount(sent.screen_width, MAX_UINT16),
-    screen_height: readCount(sent.screen_height, MAX_UINT16),
-    pixel_ratio: readMeasure(sent.pixel_ratio, 100),
-    is_bot: agent.botReason !== '',
-    bot_reason: agent.botReason,
+    language: language.language,
+    language_region: language.region,
+    screen_class: screen.class,
+    screen_width: screen.width,
+    screen_height: screen.height,
+    pixel_ratio: screen.pixelRatio,
+    orientation: screen.orientation,
+    is_bot: botReason !== '',
+    bot_reason: botReason,
     event_name: isEvent ? readText(sent.name, MAX_NAME) : '',
     value: isEvent ? readValue(sent.value) : 0,
     currency: isEvent ? readText(sent.currency, 3) : '',
@@ -139,13 +174,13 @@ function keep(
     interactive: isEvent && sent.interactive !== false,
     props_text: properties.text,
     props_number: properties.number,
-    tags: readTags(sent.tags),
+    tags: readTags(sent.tags, mask),
     page_id: isSignal ? readUuid(sent.page_id) || NO_UUID : NO_UUID,
     engaged_ms: isSignal ? readCount(sent.engaged_ms, MAX_UINT32) : 0,
     scroll_percent: isSignal ? readCount(sent.scroll_percent, MAX_UINT8) : 0,
     previous_path: '',
     previous_ms: 0,
-    http_method: readText(sent.method, 16),
+    http_method: readText(sent.method, 16).toUpperCase(),
     http_status: readCount(sent.status, MAX_UINT16),
     request_ms: readMeasure(sent.request_ms, 86_400_000),
     sender: readText(sent.sender, 64),
@@ -174,11 +209,10 @@ const NO_AGENT: Agent = {
   deviceType: 'unknown',
   platform: 'unknown',
   clientKind: 'browser',
-  botReason: '',
 }
 
 /** The row of a hit that cannot be read: when and where it came, and why it is dead. It has no visitor. */
-function dead(hit: RawHit, reason: DeadReason, tools: Tools): EnrichedHit {
+function dead(hit: RawHit, reason: DeadReason, site: SiteSettings, tools: Tools): EnrichedHit {
   const bare: RawHit = {
     offset: hit.offset,
     index: hit.index,
@@ -191,8 +225,7 @@ function dead(hit: RawHit, reason: DeadReason, tools: Tools): EnrichedHit {
   const type = readType(hit.sent.type) ?? 'page_view'
   const hitId = readUuid(hit.sent.hit_id) || NO_UUID
   const noPage: Page = { hostname: '', path: '', query: '' }
-  const noReferrer: Referrer = { url: '', hostname: '' }
-  const enriched = keep(bare, tools, type, hitId, noPage, noReferrer, NO_ARRIVAL, NOWHERE, NO_AGENT, NO_ID)
+  const enriched = keep(bare, site, tools, type, hitId, noPage, NO_REFERRER, NO_ARRIVAL, NOWHERE, NO_AGENT, '', NO_ID)
   enriched.row.verdict = 'dead'
   enriched.row.verdict_reason = reason
   enriched.row.interactive = false

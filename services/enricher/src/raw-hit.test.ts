@@ -1,15 +1,14 @@
-import { HIT_COLUMNS, NO_ID } from '@millrace/shared'
+import { DEFAULT_SITE_SETTINGS, HIT_COLUMNS, NO_ID, type RawLine } from '@millrace/shared'
 import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type DeadLetter, type RawHit, readRecord } from './raw-hit.ts'
-import { Lab, NOON, RULES, rawRecord, saltOf } from './testing/lab.ts'
+import { type DeadLetter, type RawHit, type ReadingTools, readRecord } from './raw-hit.ts'
+import { Lab, NOON, READING, RULES, rawRecord } from './testing/lab.ts'
 
-const tools = { salts: { saltOf }, daysOf: () => RULES.days }
 function read(value: Buffer | string | null): { hits: RawHit[]; letters: DeadLetter[] } {
   const hits: RawHit[] = []
   const letters: DeadLetter[] = []
-  readRecord(rawRecord(7, NOON, typeof value === 'string' ? Buffer.from(value) : value), tools, hits, letters)
+  readRecord(rawRecord(7, NOON, typeof value === 'string' ? Buffer.from(value) : value), READING, hits, letters)
   return { hits, letters }
 }
 const view = (n: number) => ({ ...pageView(), hit_id: hitId(n) })
@@ -56,6 +55,40 @@ describe('readRecord', () => {
     expect(line({ collected_at: NOON - 5_000 }).line.receivedAt).toBe(NOON)
     expect(line({ collected_at: NOON - 5_000, spooled: true }).line.receivedAt).toBe(NOON - 5_000)
     expect(line({ collected_at: NOON + 5_000, spooled: true }).line.receivedAt).toBe(NOON)
+  })
+})
+
+describe('visitors', () => {
+  const idOf = (fields: Partial<RawLine>, tools: Partial<ReadingTools> = {}) => {
+    const hits: RawHit[] = []
+    const value = rawValue([rawLine([view(1)], fields)])
+    readRecord(rawRecord(7, NOON, value), { ...READING, ...tools }, hits, [])
+    return hits[0]!.line.visitor.own(hits[0]!.day)
+  }
+  const german = { headers: { 'accept-language': 'de', 'accept-encoding': 'br' } }
+  const english = { headers: { 'accept-language': 'en', 'accept-encoding': 'br' } }
+
+  it('are told apart by headers only where the operator says so', () => {
+    expect(idOf(german)).toBe(idOf(english))
+    const inputs = { fingerprintHeaders: ['accept-language'] }
+    expect(idOf(german, inputs)).not.toBe(idOf(english, inputs))
+    expect(idOf(german, inputs)).not.toBe(idOf(german))
+    const others = { fingerprintHeaders: ['accept-encoding'] }
+    expect(idOf(german, others)).toBe(idOf(english, others))
+    expect(idOf({ headers: {} }, others)).not.toBe(idOf(german, others))
+  })
+
+  it('are known by `user` with a secret, from a trusted sender, on a site that allows it', () => {
+    const secret = { installationSecret: () => Buffer.alloc(32, 7) }
+    const allowed = { rulesOf: () => ({ ...RULES, settings: { ...DEFAULT_SITE_SETTINGS, user_ids: true } }) }
+    const line = { trust: 'secret', user: 'u-1' } as const
+    const byAddress = idOf({})
+    expect(idOf(line, { ...secret, ...allowed })).not.toBe(byAddress)
+    expect(idOf({ ...line, ip: '::1' }, { ...secret, ...allowed })).toBe(idOf(line, { ...secret, ...allowed }))
+    expect(idOf(line, secret)).toBe(byAddress)
+    expect(idOf(line, allowed)).toBe(byAddress)
+    expect(idOf({ ...line, trust: 'public' }, { ...secret, ...allowed })).toBe(byAddress)
+    expect(idOf({ ...line, user: '' }, { ...secret, ...allowed })).toBe(byAddress)
   })
 })
 

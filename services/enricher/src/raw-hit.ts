@@ -1,6 +1,7 @@
 /** Records of hits.raw taken apart into hits, without ever throwing: what cannot be read becomes a dead hit. */
 import { isAscii } from 'node:buffer'
-import { type DeadReason, type LocalDays, RAW_LINE_VERSION } from '@millrace/shared'
+import { type DeadReason, RAW_LINE_VERSION } from '@millrace/shared'
+import type { SiteRules } from './sessions/step.ts'
 import { occurredAt, receivedAt } from './steps/time.ts'
 import { type SaltsByDay, VisitorIds } from './steps/visitor.ts'
 
@@ -9,6 +10,10 @@ interface RawLineFacts {
   readonly site: string
   readonly userAgent: string
   readonly acceptLanguage: string
+  /** What the collector kept of the request's headers, by lower-case name; nothing in it is trusted to be a text. */
+  readonly headers: Readonly<Record<string, unknown>>
+  /** As the collector normalised it; for the place and for networks, and never in a row. */
+  readonly ip: string
   /** Epoch milliseconds. */
   readonly receivedAt: number
   /** Holds the address: the only way to it, and it answers with hashes only. */
@@ -46,8 +51,12 @@ export interface DeadLetter {
 /** What reading needs to know of sites and salts. */
 export interface ReadingTools {
   readonly salts: SaltsByDay
-  /** Local days of a site; of the installation for an unknown one. */
-  daysOf(site: string): LocalDays
+  /** Rules of a site; of the installation for an unknown one. */
+  rulesOf(site: string): Pick<SiteRules, 'days' | 'settings'>
+  /** 32 bytes that are part of the hash of `user` ids; null = none are known, and `user` is not read. */
+  installationSecret(): Buffer | null
+  /** Headers that tell visitors apart, beside address and agent. */
+  readonly fingerprintHeaders: readonly string[]
 }
 
 interface StoredBytes {
@@ -60,14 +69,19 @@ interface StoredBytes {
 const MAX_HITS = 65_535
 const LF = 10
 const NOTHING_SENT: SentHit = Object.freeze({})
+const NO_HEADERS: SentHit = Object.freeze({})
 const NO_SALTS: SaltsByDay = { saltOf: () => null }
 const NOBODY = new VisitorIds(NO_SALTS, '', '', '')
 
-/** Appends every hit of a record to `hits`, one for each unreadable line too, and what is dead to `letters`. */
-export function readRecord(record: StoredBytes, tools: ReadingTools, hits: RawHit[], letters: DeadLetter[]): void {
+/**
+ * Appends every hit of a record to `hits`, one for each unreadable line too, and what is dead to `letters`. Returns the
+ * largest offset of millrace.config that the collector of a line had read; -1 = none.
+ */
+export function readRecord(record: StoredBytes, tools: ReadingTools, hits: RawHit[], letters: DeadLetter[]): number {
   const reader = new RecordReader(record, tools, hits, letters)
   if (record.value === null) reader.addDeadLine(Buffer.alloc(0), 'line_unreadable')
   else if (!readLines(record.value, reader)) reader.giveUp(record.value)
+  return reader.configAt
 }
 
 /** Lines end with LF; an empty one is a line too. False = more hits than a record can have. */
@@ -84,6 +98,7 @@ function readLines(value: Buffer, reader: RecordReader): boolean {
 
 class RecordReader {
   count = 0
+  configAt = -1
   readonly #record: StoredBytes
   readonly #tools: ReadingTools
   readonly #hits: RawHit[]
@@ -111,8 +126,10 @@ class RecordReader {
 
   #addHits(value: Buffer, start: number, end: number, line: SentHit): void {
     const received = receivedAt(this.#record.timestamp, line.spooled === true, line.collected_at as number)
-    const facts = readFacts(line, received, this.#tools.salts)
-    const days = this.#tools.daysOf(facts.site)
+    const site = (line.site as string).slice(0, 64).toWellFormed()
+    const { days, settings } = this.#tools.rulesOf(site)
+    const facts = readFacts(line, site, received, settings.user_ids, this.#tools)
+    if (Number.isSafeInteger(line.config_at)) this.configAt = Math.max(this.configAt, line.config_at as number)
     const sentAt = line.sent_at
     const hits = line.hits as unknown[]
     let letter = false
@@ -139,10 +156,18 @@ class RecordReader {
     this.#hits.push({
       offset: this.#record.offset,
       index: this.count++,
-      line: { site: '', userAgent: '', acceptLanguage: '', receivedAt: time, visitor: NOBODY },
+      line: {
+        site: '',
+        userAgent: '',
+        acceptLanguage: '',
+        headers: NO_HEADERS,
+        ip: '',
+        receivedAt: time,
+        visitor: NOBODY,
+      },
       sent: NOTHING_SENT,
       occurredAt: time,
-      day: this.#tools.daysOf('').dayOf(time),
+      day: this.#tools.rulesOf('').days.dayOf(time),
       dead: reason,
     })
   }
@@ -186,15 +211,37 @@ function reasonOf(line: SentHit | null): DeadReason {
   return line !== null && line.v !== RAW_LINE_VERSION ? 'line_version_unknown' : 'line_unreadable'
 }
 
-function readFacts(line: SentHit, received: number, salts: SaltsByDay): RawLineFacts {
-  const site = (line.site as string).slice(0, 64).toWellFormed()
+function readFacts(
+  line: SentHit,
+  site: string,
+  received: number,
+  allowsUserIds: boolean,
+  tools: ReadingTools,
+): RawLineFacts {
   const userAgent = line.user_agent as string
-  const language = (line.headers as SentHit | null | undefined)?.['accept-language']
+  const headers = isObject(line.headers) ? line.headers : NO_HEADERS
+  const language = headers['accept-language']
+  const secret = allowsUserIds ? tools.installationSecret() : null
   return {
     site,
     userAgent,
     acceptLanguage: typeof language === 'string' ? language : '',
+    headers,
+    ip: line.ip as string,
     receivedAt: received,
-    visitor: new VisitorIds(salts, site, line.ip as string, userAgent),
+    visitor:
+      secret !== null && line.trust === 'secret' && typeof line.user === 'string' && line.user !== ''
+        ? VisitorIds.ofUser(secret, site, line.user)
+        : new VisitorIds(tools.salts, site, line.ip as string, userAgent, moreOf(headers, tools.fingerprintHeaders)),
   }
 }
+
+/** A header that is missing counts as an empty one. */
+function moreOf(headers: SentHit, names: readonly string[]): string {
+  let more = ''
+  for (const name of names) more += `\0${typeof headers[name] === 'string' ? headers[name] : ''}`
+  return more
+}
+
+const isObject = (value: unknown): value is SentHit =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

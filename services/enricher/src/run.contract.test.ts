@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type ConfigBook, openConfigBook, openConfigWriter } from '@millrace/config'
 import { type EmbeddedLog, openEmbeddedLog } from '@millrace/log'
 import { createLogger } from '@millrace/server'
 import {
@@ -10,20 +12,30 @@ import {
   HITS_RAW,
   type HitRow,
   kpOf,
+  LocalDays,
+  type RawLine,
   readRows,
   SALTS,
   type SessionRow,
   TOPICS,
 } from '@millrace/shared'
-import { hitId, pageView, rawLine, rawValue, waitUntil } from '@millrace/testing'
+import { hitId, pageView, rawLine, rawValue, waitUntil, writeMmdb } from '@millrace/testing'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Enricher, startEnricher } from './run.ts'
 
-const settings = { MILLRACE_TIMEZONE: 'UTC', MILLRACE_SESSION_TIMEOUT_MINUTES: 30 }
+const settings = {
+  MILLRACE_TIMEZONE: 'UTC',
+  MILLRACE_SESSION_TIMEOUT_MINUTES: 30,
+  MILLRACE_GEO_DATABASE: '',
+  MILLRACE_DATACENTER_NETWORKS: null,
+  MILLRACE_FINGERPRINT_KEY: '',
+  MILLRACE_FINGERPRINT_INPUTS: [],
+}
 let dir: string
 let log: EmbeddedLog
 let enricher: Enricher
+let config: ConfigBook
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'enricher-'))
@@ -34,11 +46,13 @@ afterEach(async () => {
   rmSync(dir, { recursive: true })
 })
 
-async function open(): Promise<void> {
+async function open(more: Partial<typeof settings> = {}): Promise<void> {
   log = await openEmbeddedLog({ dir, hitPartitions: 2, topics: TOPICS })
+  config = await openConfigBook(log)
   enricher = await startEnricher({
     log,
-    settings,
+    config,
+    settings: { ...settings, ...more },
     logger: createLogger('error', 'test'),
     registry: new Registry(),
     build: 'test',
@@ -48,6 +62,7 @@ async function open(): Promise<void> {
 }
 async function close(): Promise<void> {
   await enricher.close()
+  await config.close()
   await log.close()
 }
 async function send(partition: number, values: Buffer[]): Promise<void> {
@@ -57,14 +72,20 @@ async function send(partition: number, values: Buffer[]): Promise<void> {
 }
 async function stored(
   partition: number,
-): Promise<{ rows: HitRow[]; sessions: SessionRow[]; srcs: [number, number][] }> {
-  const result = { rows: [] as HitRow[], sessions: [] as SessionRow[], srcs: [] as [number, number][] }
+): Promise<{ rows: HitRow[]; sessions: SessionRow[]; srcs: [number, number][]; geos: string[] }> {
+  const result = {
+    rows: [] as HitRow[],
+    sessions: [] as SessionRow[],
+    srcs: [] as [number, number][],
+    geos: [] as string[],
+  }
   const reader = log.reader()
   for await (const batch of reader.read(HITS_ENRICHED.name, partition, 0, Number.MAX_SAFE_INTEGER)) {
     for (const record of batch.map(decodeEnriched)) {
       result.rows.push(...readRows<HitRow>(record.hits))
       result.sessions.push(...readRows<SessionRow>(record.sessions))
       result.srcs.push([record.srcFrom, record.srcTo])
+      result.geos.push(record.geo)
     }
   }
   await reader.close()
@@ -90,6 +111,29 @@ describe('the enricher on the embedded log', () => {
     expect(rows[0]!.session_id).toBe(rows[1]!.session_id)
     expect(sessions.at(-1)).toMatchObject({ sign: 1, page_views: 2, entry_path: '/a', exit_path: '/b', is_bounce: 0 })
     expect((await stored(0)).rows).toEqual([])
+  })
+
+  it('tells the place by the database that it is told, and which one that was', async () => {
+    await close()
+    const path = join(dir, 'city.mmdb')
+    const berlin = {
+      country: { iso_code: 'DE' },
+      subdivisions: [{ iso_code: 'BE', names: { en: 'State of Berlin' } }],
+      city: { names: { en: 'Berlin' } },
+    }
+    const builtAt = Date.UTC(2026, 10, 20) / 1_000
+    writeFileSync(path, writeMmdb({ type: 'DBIP-City-Lite', builtAt, networks: { '203.0.113.0/24': berlin } }))
+    await open({ MILLRACE_GEO_DATABASE: path })
+    expect(enricher.geo()).toEqual({
+      version: 'DBIP-City-Lite 2026-11-20',
+      attribution: expect.stringContaining('DB-IP'),
+    })
+    await send(0, [page(1)])
+    const { rows, sessions, geos } = await rowsOf(0, 1)
+    const place = { country: 'DE', region: 'DE-BE', region_name: 'State of Berlin', city: 'Berlin' }
+    expect(rows[0]).toMatchObject(place)
+    expect(sessions.at(-1)).toMatchObject(place)
+    expect(geos.at(-1)).toBe('DBIP-City-Lite 2026-11-20')
   })
 
   it('goes on with the same session and the same memory of hit_ids after a restart', async () => {
@@ -141,5 +185,55 @@ describe('the enricher on the embedded log', () => {
       (await log.admin().committed('millrace.enricher', HITS_RAW.name)).get(0),
     )
     expect(position).toEqual({ offset: 1, metadata: '{"head":0,"from":-1}' })
+  })
+
+  it('waits until it knows the site as the collector knew it', async () => {
+    // At any time of day one of the two has another date than UTC.
+    const timezone = new Date().getUTCHours() >= 11 ? 'Pacific/Kiritimati' : 'Etc/GMT+12'
+    const line = (n: number, config_at: number) =>
+      rawValue([rawLine([{ ...pageView(), hit_id: hitId(n) }], { config_at })])
+    await send(0, [line(1, -1), line(2, 1)])
+    const writer = openConfigWriter(log, config)
+    await writer.putSite('blog', {})
+    await writer.changeSite('blog', { timezone })
+    await writer.close()
+    const { rows } = await rowsOf(0, 2)
+    expect(rows[1]!.day).toBe(new LocalDays(timezone).dayOf(rows[1]!.time))
+    expect(rows[1]!.day).not.toBe(new LocalDays('UTC').dayOf(rows[1]!.time))
+    const reader = log.reader()
+    const versions = []
+    for await (const batch of reader.read(HITS_ENRICHED.name, 0, 0, 10)) versions.push(...batch.map(decodeEnriched))
+    await reader.close()
+    expect(versions.at(-1)!.config).toBe(1)
+  })
+
+  it('goes on past an offset of the config that never was', async () => {
+    await send(0, [rawValue([rawLine([{ ...pageView(), hit_id: hitId(1) }], { config_at: 1e9 })])])
+    expect((await rowsOf(0, 1)).rows[0]!.verdict).toBe('keep')
+    // And nobody waits for it again.
+    await config.waitFor(1e9, AbortSignal.abort())
+  })
+
+  it('knows users by the ids of the sender where the site allows it', async () => {
+    const writer = openConfigWriter(log, config)
+    await writer.ensureInstallation()
+    await writer.putSite('blog', { user_ids: true })
+    await writer.putSite('shop', {})
+    await writer.close()
+    const line = (n: number, fields: Partial<RawLine>) =>
+      rawValue([rawLine([{ ...pageView(), hit_id: hitId(n) }], { config_at: config.at(), user: 'u-1', ...fields })])
+    await send(0, [
+      line(1, { trust: 'secret' }),
+      line(2, { trust: 'secret', ip: '203.0.113.10', user_agent: 'curl/8' }),
+      line(3, { trust: 'secret', user: 'u-2' }),
+      line(4, { trust: 'public' }),
+      line(5, { trust: 'secret', site: 'shop' }),
+      line(6, { trust: 'secret', site: 'shop', ip: '203.0.113.10' }),
+    ])
+    const ids = (await rowsOf(0, 6)).rows.map((row) => row.visitor_id)
+    const secret = config.installationSecret()!
+    const expected = hash('sha256', Buffer.concat([secret, Buffer.from('\0blog\0u-1')]), 'hex').slice(0, 16)
+    expect(ids.slice(0, 2)).toEqual([expected, expected])
+    expect(new Set(ids).size).toBe(5)
   })
 })

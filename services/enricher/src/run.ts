@@ -1,4 +1,5 @@
 /** The enricher as a service: consumes hits.raw, appends to hits.enriched. Only wiring and the rhythm of commits. */
+import type { ConfigBook } from '@millrace/config'
 import {
   type Assignment,
   CommitRefused,
@@ -8,16 +9,21 @@ import {
   type PartitionPosition,
 } from '@millrace/log'
 import type { Logger, Registry } from '@millrace/server'
-import { DEFAULT_SITE_SETTINGS, ENRICHER_GROUP, HITS_RAW, kpOf, LocalDays } from '@millrace/shared'
+import { ENRICHER_GROUP, HITS_RAW, kpOf } from '@millrace/shared'
 import { createFacts, type Facts } from './facts.ts'
+import { followGeoFile } from './geo/follow-geo-file.ts'
 import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
-import { openSalts } from './salts.ts'
-import type { SiteRules } from './sessions/step.ts'
+import type { ReadingTools } from './raw-hit.ts'
+import { fixedSalts, openSalts } from './salts.ts'
 import type { EnricherSettings } from './settings.ts'
+import { rulesOfSites } from './site-rules.ts'
 import { AgentReader } from './steps/agent.ts'
+import type { GeoReader } from './steps/geo.ts'
 
 export interface EnricherOptions {
   readonly log: EventLog
+  /** With the installation's secret in it, or the ids of users are not read. It is not closed. */
+  readonly config: ConfigBook
   readonly settings: EnricherSettings
   readonly logger: Logger
   readonly registry: Registry
@@ -34,6 +40,8 @@ export interface EnricherOptions {
 export interface Enricher {
   /** Partitions that stand still, and why. */
   problems(): ReadonlyMap<number, string>
+  /** The geographical database in use now, and what its licence asks to be shown ('' = nothing). */
+  geo(): { readonly version: string; readonly attribution: string }
   /** Finishes the batches at work, commits and leaves the group. */
   close(): Promise<void>
 }
@@ -44,22 +52,26 @@ const COMMIT_EVERY_MS = 1_000
 /** Starts enriching. Resolves when the group has given out partitions; they are restored meanwhile. @throws when the log cannot be read */
 export async function startEnricher(options: EnricherOptions): Promise<Enricher> {
   const facts = createFacts(options.logger, options.registry)
-  const salts = await openSalts(options.log, options.clock ?? Date.now, facts)
+  const { geo, ...geoFile } = await followGeoFile(options.settings.MILLRACE_GEO_DATABASE, facts)
+  const { MILLRACE_FINGERPRINT_KEY: key } = options.settings
+  if (key !== '') facts.fingerprintKeyUsed()
+  const salts = key === '' ? await openSalts(options.log, options.clock ?? Date.now, facts) : fixedSalts(key)
   const { producer, reader, admin, consumer } = openPorts(options.log)
   const group = new EnricherGroup(
     consumer,
     facts,
-    workersOf(options, { facts, salts, producer, reader, admin }, await options.log.epoch()),
+    workersOf(options, { facts, salts, geo, producer, reader, admin }, await options.log.epoch()),
   )
   await consumer.run([HITS_RAW.name], group)
   const timer = setInterval(() => void group.commit(), options.commitEveryMs ?? COMMIT_EVERY_MS)
   return {
     problems: () => group.problems(),
+    geo: () => ({ version: geo.version, attribution: geo.attribution }),
     close: async () => {
       clearInterval(timer)
       await group.finish()
       await consumer.close()
-      for (const part of [salts, reader, admin, producer]) await part.close()
+      for (const part of [salts, geoFile, reader, admin, producer]) await part.close()
     },
   }
 }
@@ -68,32 +80,36 @@ function openPorts(log: EventLog) {
   return { producer: log.producer(), reader: log.reader(), admin: log.admin(), consumer: log.consumer(ENRICHER_GROUP) }
 }
 
-type Parts = Pick<WorkerTools, 'facts' | 'salts' | 'producer' | 'reader' | 'admin'>
+type Parts = Pick<WorkerTools, 'facts' | 'salts' | 'producer' | 'reader' | 'admin'> & { readonly geo: GeoReader }
 
-/** Makes the worker of a partition. Sites have no settings of their own yet: all have the installation's. */
-function workersOf(options: EnricherOptions, parts: Parts, epoch: number) {
-  const { settings, build } = options
-  const rules: SiteRules = {
-    days: new LocalDays(settings.MILLRACE_TIMEZONE),
-    sessionTimeoutMs: settings.MILLRACE_SESSION_TIMEOUT_MINUTES * 60_000,
-    settings: DEFAULT_SITE_SETTINGS,
+/** Makes the worker of a partition. */
+function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: number) {
+  const { settings, build, config } = options
+  const { rulesOf, maxSessionTimeoutMs } = rulesOfSites(config, settings)
+  const reading: ReadingTools = {
+    salts: parts.salts,
+    rulesOf,
+    installationSecret: () => config.installationSecret(),
+    fingerprintHeaders: settings.MILLRACE_FINGERPRINT_INPUTS,
   }
   const agents = new AgentReader()
+  const datacenters = settings.MILLRACE_DATACENTER_NETWORKS ?? undefined
   return (partition: number, delivery: WorkerTools['delivery']): PartitionWorker =>
     new PartitionWorker(partition, {
       ...parts,
       delivery,
-      tools: { agents, build, kp: kpOf(epoch, partition) },
-      reading: { salts: parts.salts, daysOf: () => rules.days },
-      rulesOf: () => rules,
-      maxSessionTimeoutMs: rules.sessionTimeoutMs,
+      tools: { agents, datacenters, geo, build, kp: kpOf(epoch, partition) },
+      reading,
+      rulesOf,
+      maxSessionTimeoutMs,
+      config,
       clock: options.clock ?? Date.now,
       batchEveryMs: options.batchEveryMs ?? BATCH_EVERY_MS,
     })
 }
 
 /** The partitions of this member of the group. */
-class EnricherGroup implements ConsumerHandlers {
+export class EnricherGroup implements ConsumerHandlers {
   readonly #consumer: LogConsumer
   readonly #facts: Facts
   readonly #workerOf: (partition: number, delivery: WorkerTools['delivery']) => PartitionWorker

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import { SALTS, TOPICS } from '@millrace/shared'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFacts, type Facts } from './facts.ts'
-import { openSalts, SALT_LIFE_MS, type Salts } from './salts.ts'
+import { fixedSalts, openSalts, SALT_LIFE_MS, type Salts } from './salts.ts'
 
 let dir: string
 let log: EmbeddedLog
@@ -73,5 +74,20 @@ describe('salts', () => {
     expect(dropped).toEqual(['2026-11-22'])
     expect(bytes).toEqual(Buffer.alloc(32))
     expect((await open()).saltOf(DAY)).toBeNull()
+  })
+})
+
+describe("salts of the operator's own key", () => {
+  it('are HMAC-SHA256 of the key and the date, on any day, and never gone', async () => {
+    const salts = fixedSalts('k'.repeat(32))
+    const expected = createHmac('sha256', 'k'.repeat(32)).update('2026-11-22').digest()
+    expect(salts.saltOf(DAY)).toEqual(expected)
+    expect(salts.saltOf(DAY - 10_000)).toHaveLength(32)
+    expect(salts.saltOf(DAY + 1)).not.toEqual(expected)
+    expect(fixedSalts('l'.repeat(32)).saltOf(DAY)).not.toEqual(expected)
+    expect(salts.isDecided(DAY)).toBe(true)
+    await salts.ensure(new Set([DAY]))
+    for (let day = 0; day < 5_000; day++) salts.saltOf(day)
+    expect(salts.saltOf(DAY)).toEqual(expected)
   })
 })

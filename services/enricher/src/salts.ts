@@ -3,7 +3,7 @@
  * is in use for at most 80 h after its first use; then it is overwritten in memory, and the topic's retention removes it
  * from disk. With it gone, nobody can tell whose the visitor ids of that day were.
  */
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import type { EventLog, StoredRecord } from '@millrace/log'
 import { dateOfDay, dayOfDate, SALTS } from '@millrace/shared'
 import type { Facts } from './facts.ts'
@@ -14,6 +14,8 @@ const SALT_BYTES = 32
 const HOUR_MS = 3_600_000
 /** 50 h of time zones, the 24 h clamp and the 6 h spool. */
 export const SALT_LIFE_MS = 80 * HOUR_MS
+/** A few days are in use at any time. */
+const MAX_FIXED_SALTS = 1_000
 const DATE = /^\d{4}-\d{2}-\d{2}$/
 
 export interface Salts extends SaltsByDay {
@@ -105,12 +107,14 @@ class FollowedSalts implements Salts {
   }
 
   #read(records: readonly StoredRecord[]): void {
-    for (const { key, value, timestamp } of records) {
+    for (const { key, value, timestamp, headers } of records) {
       const date = key?.toString() ?? ''
       if (!DATE.test(date) || value?.length !== SALT_BYTES) continue
       const day = dayOfDate(date)
       if (Number.isNaN(day) || this.#salts.has(day)) continue
-      const expiresAt = timestamp + SALT_LIFE_MS
+      // One that was moved from another log lives no longer for it.
+      const madeAt = Math.min(timestamp, Number(headers.made_at ?? timestamp))
+      const expiresAt = madeAt + SALT_LIFE_MS
       this.#salts.set(day, { bytes: expiresAt > this.#clock() ? Buffer.from(value) : null, expiresAt })
       this.#decided.get(day)?.()
       this.#decided.delete(day)
@@ -139,4 +143,26 @@ export async function openSalts(log: EventLog, clock: () => number, facts: Facts
   const salts = new FollowedSalts(log, clock, facts)
   await salts.caughtUp
   return salts
+}
+
+/**
+ * Salts of the operator's own key: that of a day is HMAC-SHA256(key, date). They are the same in every installation with
+ * the key, need no topic, and are never gone: by option only, with a warning (docs/privacy.md).
+ */
+export function fixedSalts(key: string): Salts {
+  const salts = new Map<number, Buffer>()
+  return {
+    saltOf(day) {
+      let salt = salts.get(day)
+      if (salt === undefined) {
+        if (salts.size >= MAX_FIXED_SALTS) salts.clear()
+        salt = createHmac('sha256', key).update(dateOfDay(day)).digest()
+        salts.set(day, salt)
+      }
+      return salt
+    },
+    isDecided: () => true,
+    ensure: async () => {},
+    close: async () => {},
+  }
 }

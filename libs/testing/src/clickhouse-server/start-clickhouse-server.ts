@@ -104,7 +104,8 @@ export async function startClickHouseServer(options: ClickHouseServerOptions): P
   }
 }
 
-function faultsOf(url: string): Faults {
+/** Faults of a stand-in that another process has started. */
+export function faultsOf(url: string): Faults {
   const control = async (method: string, body?: Fault): Promise<number> => {
     const response = await fetch(`${url}/__faults`, { method, ...(body && { body: JSON.stringify(body) }) })
     return ((await response.json()) as { fired: number }).fired

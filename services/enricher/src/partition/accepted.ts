@@ -3,6 +3,8 @@ export class AcceptedRecords {
   #offsets: number[] = []
   #times: number[] = []
   #first = 0
+  /** Older records than the first were there, and are forgotten. */
+  #isCut = false
 
   /** `from`: where the last restore started; -1 = at the beginning. It is older than anything that counts. */
   constructor(from: number) {
@@ -14,11 +16,15 @@ export class AcceptedRecords {
     this.#times.push(streamTime)
   }
 
-  /** The last accepted record with a stream time below `before`; -1 = none. Never ask for an earlier time again. */
+  /**
+   * The last accepted record with a stream time below `before`; -1 = none. For an earlier time than was asked for before
+   * it may be a later record, where the right one is forgotten: the oldest that is known.
+   */
   lastBelow(before: number): number {
     let at = this.#first
-    if (!(this.#times[at]! < before)) return -1
+    if (!(this.#times[at]! < before)) return this.#isCut ? this.#offsets[at]! : -1
     while (this.#times[at + 1]! < before) at++
+    this.#isCut ||= at > 0
     this.#first = at
     if (at > 1_000 && at * 2 > this.#offsets.length) {
       this.#offsets = this.#offsets.slice(at)

@@ -36,6 +36,9 @@ class CountedFacts implements Facts {
   }
   lost(): void {}
   saltDropped(): void {}
+  fingerprintKeyUsed(): void {}
+  geoOpened(): void {}
+  geoRefused(): void {}
 }
 
 function raw(count: number, random: () => number): StoredRecord[] {
@@ -74,7 +77,8 @@ class Owner {
       tools: { ...TOOLS, build },
       reading: READING,
       rulesOf: () => RULES,
-      maxSessionTimeoutMs: RULES.sessionTimeoutMs,
+      maxSessionTimeoutMs: () => RULES.sessionTimeoutMs,
+      config: { at: () => -1, waitFor: async () => {} },
       facts: this.facts,
       clock: () => NOON,
       batchEveryMs: 0,

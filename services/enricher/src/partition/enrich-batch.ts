@@ -14,6 +14,8 @@ export interface ReadRecord {
   readonly hits: readonly RawHit[]
   readonly letters: readonly DeadLetter[]
   readonly bytes: number
+  /** What has to be read of millrace.config before these hits are enriched; -1 = nothing. */
+  readonly configAt: number
 }
 
 /** What a batch came to: the two blocks, and what goes to hits.dead. */
@@ -38,8 +40,8 @@ export type RulesOf = (site: string) => SiteRules
 export function readRaw(record: StoredRecord, tools: ReadingTools): ReadRecord {
   const hits: RawHit[] = []
   const letters: DeadLetter[] = []
-  readRecord(record, tools, hits, letters)
-  return { offset: record.offset, hits, letters, bytes: record.value?.length ?? 0 }
+  const configAt = readRecord(record, tools, hits, letters)
+  return { offset: record.offset, hits, letters, bytes: record.value?.length ?? 0, configAt }
 }
 
 /** Days whose salts the hits of `records` need. */

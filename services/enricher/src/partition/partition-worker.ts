@@ -1,5 +1,6 @@
 /** One partition: raw records in, enriched records out, one batch at a time, in the order of the log. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ConfigBook } from '@millrace/config'
 import {
   AppendRefused,
   type LogAdmin,
@@ -39,7 +40,9 @@ export interface WorkerTools {
   readonly tools: Tools
   readonly reading: ReadingTools
   readonly rulesOf: RulesOf
-  readonly maxSessionTimeoutMs: number
+  /** The longest session timeout of any site at this moment. */
+  readonly maxSessionTimeoutMs: () => number
+  readonly config: Pick<ConfigBook, 'at' | 'waitFor'>
   readonly facts: Facts
   /** Epoch milliseconds, for metrics only. */
   readonly clock: () => number
@@ -55,8 +58,6 @@ interface Delivery {
   resume(partition: number): void
 }
 
-/** Version of the geo data: none yet. */
-const NO_GEO = ''
 /** Raw bytes of a batch at most; when more than PAUSE_BYTES wait, the delivery pauses. */
 const BATCH_BYTES = 4 << 20
 const PAUSE_BYTES = 16 << 20
@@ -177,6 +178,7 @@ export class PartitionWorker {
   /** Everything that has arrived, up to BATCH_BYTES, in as many enriched records as it takes. */
   async #workOff(): Promise<void> {
     const standing = await this.#readyStanding()
+    standing.state.allowTimeout(this.#with.maxSessionTimeoutMs())
     const records = await this.#takeQueued(standing)
     const days = new Set<number>()
     daysNeeded(records, days)
@@ -184,7 +186,7 @@ export class PartitionWorker {
     for (let done = 0; done < records.length && this.#active; ) {
       const startedAt = performance.now()
       const batch = this.#enricher.enrich(standing.state, done === 0 ? records : records.slice(done))
-      const record = this.#encode(standing, batch)
+      const record = this.#encode(standing, batch, this.#with.config.at())
       const enrichMs = performance.now() - startedAt
       if (!(await this.#append(standing, record, batch))) return
       this.#report(standing, batch, enrichMs)
@@ -216,7 +218,7 @@ export class PartitionWorker {
     return true
   }
 
-  #encode(standing: Standing, batch: EnrichedBatch): LogRecord {
+  #encode(standing: Standing, batch: EnrichedBatch, config: number): LogRecord {
     return encodeEnriched({
       schema: ROW_SCHEMA,
       prev: standing.chain.head,
@@ -228,8 +230,8 @@ export class PartitionWorker {
       hitRows: batch.hitRows,
       sessionRows: batch.sessionRows,
       build: this.#with.tools.build,
-      geo: NO_GEO,
-      config: -1,
+      geo: this.#with.tools.geo.version,
+      config,
       hits: batch.hits,
       sessions: batch.sessions,
     })
@@ -267,13 +269,22 @@ export class PartitionWorker {
         await this.#checkGap(next, record.offset)
         return []
       }
-      records.push(readRaw(record, this.#with.reading))
+      records.push(await this.#read(record))
       next++
     }
     this.#queue = this.#queue.slice(taken)
     this.#queuedBytes -= bytes
     if (this.#queuedBytes < RESUME_BYTES) this.#resume()
     return records
+  }
+
+  /** Not before the sites are known as the collector knew them, which decides the days of the hits too. */
+  async #read(record: StoredRecord): Promise<ReadRecord> {
+    const { config, reading } = this.#with
+    const read = readRaw(record, reading)
+    if (read.configAt <= config.at()) return read
+    await config.waitFor(read.configAt, this.#stopWaiting.signal)
+    return readRaw(record, reading)
   }
 
   /** @throws Hole when the log itself has the gap; a delivery that jumped is set right instead */
@@ -322,7 +333,7 @@ export class PartitionWorker {
     const end = await offsetOf(admin.endOffsets(HITS_ENRICHED.name))
     const head = committed === null ? null : parseCommittedHead(committed.metadata)
     const enriched = { reader, partition: this.partition, low, end, signal: this.#stopWaiting.signal }
-    const { state, accepted, ...point } = await restorePartition(enriched, head, this.#with.maxSessionTimeoutMs)
+    const { state, accepted, ...point } = await restorePartition(enriched, head, this.#with.maxSessionTimeoutMs())
     const rawLow = await offsetOf(admin.lowOffsets(HITS_RAW.name))
     const nextRaw = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? rawLow)
     if (nextRaw < rawLow) throw new Hole(this.partition, nextRaw, rawLow)

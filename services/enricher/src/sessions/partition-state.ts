@@ -18,6 +18,7 @@ export const DEDUP_MS = 60 * MINUTE_MS
 const memoryOf = (maxSessionTimeoutMs: number): number => Math.max(maxSessionTimeoutMs, DEDUP_MS) + LATENESS_MS
 /** Sessions stay this much longer than they can be joined. Longer would change nothing. */
 const GRACE_MS = MINUTE_MS
+const keepOf = (maxSessionTimeoutMs: number): number => maxSessionTimeoutMs + LATENESS_MS + GRACE_MS
 const BUCKET_MS = MINUTE_MS
 
 /** What the state remembers of a kept hit. */
@@ -44,12 +45,11 @@ export interface StoredHit {
 export class PartitionState {
   /** S: the largest received_at so far, epoch milliseconds. Expiry, lateness and duplicates are decided by it alone. */
   streamTime = 0
-  /** X. */
-  readonly memoryMs: number
   readonly seen = new SeenHits()
   /** Sessions that the current batch has changed, in the order of their first change. */
   readonly touched: Session[] = []
-  readonly #keepMs: number
+  #memoryMs: number
+  #keepMs: number
   readonly #pages = new RecentTable(true)
   /** Days whose salt may have made the visitor ids of pages, and when the last signal came. */
   readonly #pageDays = new Map<number, number>()
@@ -65,8 +65,19 @@ export class PartitionState {
 
   /** `maxSessionTimeoutMs`: the longest session timeout of any site. */
   constructor(maxSessionTimeoutMs: number) {
-    this.memoryMs = memoryOf(maxSessionTimeoutMs)
-    this.#keepMs = maxSessionTimeoutMs + LATENESS_MS + GRACE_MS
+    this.#memoryMs = memoryOf(maxSessionTimeoutMs)
+    this.#keepMs = keepOf(maxSessionTimeoutMs)
+  }
+
+  /** X. */
+  get memoryMs(): number {
+    return this.#memoryMs
+  }
+
+  /** A site's sessions may last longer from now on. A shorter time counts from the next restore on: longer does no harm. */
+  allowTimeout(maxSessionTimeoutMs: number): void {
+    this.#memoryMs = Math.max(this.#memoryMs, memoryOf(maxSessionTimeoutMs))
+    this.#keepMs = Math.max(this.#keepMs, keepOf(maxSessionTimeoutMs))
   }
 
   get sessionCount(): number {
@@ -140,7 +151,7 @@ export class PartitionState {
    */
   knownEngagement(visitorId: string, pageId: string): number {
     this.#printPage(visitorId, pageId)
-    return Math.max(0, this.#pages.largest(this.#print.low, this.#print.high, this.streamTime - this.memoryMs))
+    return Math.max(0, this.#pages.largest(this.#print.low, this.#print.high, this.streamTime - this.#memoryMs))
   }
 
   /** Whether a page of a visitor whose id may be of that day is known. */
@@ -181,7 +192,7 @@ export class PartitionState {
       }
     }
     this.seen.forget(this.streamTime - DEDUP_MS)
-    const since = this.streamTime - this.memoryMs
+    const since = this.streamTime - this.#memoryMs
     this.#pages.forget(since)
     for (const [day, last] of this.#pageDays) if (last < since - TIME_STEP_MS) this.#pageDays.delete(day)
   }

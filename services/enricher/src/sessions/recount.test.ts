@@ -30,11 +30,36 @@ const request = fc.record({
   path: fc.constantFrom('/a', '/a', '/b', '/c'),
   query: fc.oneof(
     { weight: 9, arbitrary: fc.constant('') },
-    { weight: 1, arbitrary: fc.constantFrom('?utm_source=x', '?utm_source=y&utm_term=z') },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        '?utm_source=x',
+        '?utm_source=y&utm_term=z',
+        '?ref=x',
+        '?source=&ref=y',
+        '?fbclid=a',
+        '?utm_content=jane@mail.example',
+      ),
+    },
   ),
   referrer: fc.oneof(
     { weight: 9, arbitrary: fc.constantFrom('', 'https://example.com/a') },
-    { weight: 1, arbitrary: fc.constantFrom('https://g.example/1', 'https://g.example/2', 'https://h.example/') },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(
+        'https://g.example/1',
+        'https://www.g.example/2',
+        'https://h.example/',
+        'https://www.example.com/',
+        'https://l.facebook.com/',
+        'https://m.facebook.com/',
+        'https://www.google.co.uk/',
+        'https://www.google.de/',
+        'https://mail.google.com/',
+        'android-app://com.google.android.gm/',
+        'chrome-extension://abc/',
+      ),
+    },
   ),
   engaged: fc.integer({ min: 0, max: 20_000 }),
   page: fc.integer({ min: 0, max: 4 }),
@@ -86,7 +111,7 @@ const SETTINGS = {
   sessionTimeoutMs: 30 * MINUTE,
   epoch: 1,
   salts,
-  botReason: (header: string) => readAgent(header).botReason,
+  botReason: (header: string) => readAgent(header).rules[0]?.reason ?? '',
 }
 
 describe('sessions', () => {

@@ -4,8 +4,7 @@
  */
 import { BlockView, type FixedView, type TextView } from '@millrace/shared'
 import type { Agent } from '../steps/agent.ts'
-import { type Arrival, NO_ARRIVAL } from '../steps/arrival.ts'
-import { readUrl } from '../steps/page.ts'
+import { type Arrival, DIRECT, NO_ARRIVAL } from '../steps/arrival.ts'
 import { NOWHERE, type Place } from '../steps/place.ts'
 import type { PartitionState, StoredHit } from './partition-state.ts'
 import type { Session } from './session.ts'
@@ -110,10 +109,12 @@ export class StateReader {
     session.place = placeAt(columns, row)
     session.agent = this.#agentAt(columns, row)
     session.language = columns.language.at(row)
+    session.languageRegion = columns.language_region.at(row)
     session.screenClass = columns.screen_class.at(row)
     session.screenWidth = columns.screen_width.uint16(row)
     session.screenHeight = columns.screen_height.uint16(row)
     session.pixelRatio = columns.pixel_ratio.float32(row)
+    session.orientation = columns.orientation.at(row)
     session.offset = columns.ko.int64(row)
   }
 
@@ -127,10 +128,9 @@ export class StateReader {
       deviceType: columns.device_type.at(row) as Agent['deviceType'],
       platform: columns.platform.at(row) as Agent['platform'],
       clientKind: columns.client_kind.at(row) as Agent['clientKind'],
-      botReason: columns.bot_reason.at(row) as Agent['botReason'],
     }
-    const { browser, browserVersion, os, osVersion, device, deviceType, platform, clientKind, botReason } = agent
-    const key = `${browser}\0${browserVersion}\0${os}\0${osVersion}\0${device}\0${deviceType}\0${platform}\0${clientKind}\0${botReason}`
+    const { browser, browserVersion, os, osVersion, device, deviceType, platform, clientKind } = agent
+    const key = `${browser}\0${browserVersion}\0${os}\0${osVersion}\0${device}\0${deviceType}\0${platform}\0${clientKind}`
     const known = this.#agents.get(key)
     if (known) return known
     this.#agents.set(key, agent)
@@ -197,6 +197,8 @@ class SessionColumns {
   readonly platform: TextView
   readonly client_kind: TextView
   readonly language: TextView
+  readonly language_region: TextView
+  readonly orientation: TextView
   readonly screen_class: TextView
 
   constructor(view: BlockView) {
@@ -247,19 +249,21 @@ class SessionColumns {
     this.platform = view.text('platform')
     this.client_kind = view.text('client_kind')
     this.language = view.text('language')
+    this.language_region = view.text('language_region')
+    this.orientation = view.text('orientation')
     this.screen_class = view.text('screen_class')
   }
 }
 
-/** How the visitor came; one object for all who came with nothing. */
+/** How the visitor came; one object for all who came with nothing (a signal opens no session). */
 function arrivalAt(columns: SessionColumns, row: number): Arrival {
   const referrer = columns.session_referrer.at(row)
   const referrerName = columns.referrer_name.at(row)
   const arrival: Arrival = {
     referrer,
-    source: referrerName || (referrer === '' ? '' : (readUrl(referrer)?.hostname ?? '')),
+    source: referrer === '' ? '' : referrerName,
     referrerName,
-    channel: columns.channel.at(row),
+    channel: columns.channel.at(row) as Arrival['channel'],
     utmSource: columns.utm_source.at(row),
     utmMedium: columns.utm_medium.at(row),
     utmCampaign: columns.utm_campaign.at(row),
@@ -267,8 +271,8 @@ function arrivalAt(columns: SessionColumns, row: number): Arrival {
     utmTerm: columns.utm_term.at(row),
     clickIdKind: columns.click_id_kind.at(row),
   }
-  for (const key in arrival) if (arrival[key as keyof Arrival] !== '') return arrival
-  return NO_ARRIVAL
+  for (const key in arrival) if (key !== 'channel' && arrival[key as keyof Arrival] !== '') return arrival
+  return DIRECT
 }
 
 function placeAt(columns: SessionColumns, row: number): Place {
@@ -287,7 +291,6 @@ const NO_AGENT: Agent = {
   deviceType: 'unknown',
   platform: 'unknown',
   clientKind: 'browser',
-  botReason: '',
 }
 
 /** A session to be filled. A start that moved to the day before leaves the visitor's id of the day after. */
@@ -323,9 +326,11 @@ function emptySession(site: string, visitorId: string, sessionId: string, day: n
     place: NOWHERE,
     agent: NO_AGENT,
     language: '',
+    languageRegion: '',
     screenClass: '',
     screenWidth: 0,
     screenHeight: 0,
     pixelRatio: 0,
+    orientation: '',
   }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { SessionRow } from '@millrace/shared'
+import { dateOfDay, type HitRow, type SessionRow } from '@millrace/shared'
 import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import { describe, expect, it } from 'vitest'
 import { collapse, Lab, MINUTE, NOON, rawRecord } from '../testing/lab.ts'
@@ -25,7 +25,27 @@ interface Sent {
 
 let lastId = 1_000
 
-/** `0 view /a?utm_source=x ref=… id=1 at=0 as=2 site=s host=h`; `every=20 to=1440 view /b` repeats. */
+/** The rules of docs/numbers.md that scripts show. */
+const RULES_SHOWN = [
+  'gap',
+  'site timeout',
+  'cap',
+  'bounce',
+  'engagement',
+  'duration',
+  'new source',
+  'hit_id',
+  'late',
+  'visitor',
+  'bot',
+  'time on page',
+]
+const BOT_AGENT = 'curl/8.5.0'
+
+/**
+ * `0 view /a?utm_source=x ref=… id=1 at=0 as=2 site=s host=h bot`: minute, kind, path, then what else there is to say: `at`
+ * = when it happened, `as` = who, `bot` = by an HTTP library, `ahead` = fetched before anybody looks. `every=20 to=1440 view /b` repeats. Site `quick` has a timeout of 10 minutes, `slow` of 60.
+ */
 function readHit(text: string): Sent[] {
   const words = text.trim().split(' ')
   const options = Object.fromEntries(
@@ -55,6 +75,8 @@ function readHit(text: string): Sent[] {
       sent_at: time,
       ip: `203.0.113.${options.as ?? 1}`,
       site: options.site ?? 'blog',
+      ...(words.includes('bot') && { user_agent: BOT_AGENT }),
+      ...(words.includes('ahead') && { headers: { 'sec-purpose': 'prefetch' } }),
     })
     return { time, value: rawValue([line]) }
   })
@@ -67,12 +89,22 @@ function writeSession(row: SessionRow): string {
     row.events > 0 && `events=${row.events}`,
     `${row.entry_path}>${row.exit_path}`,
     row.is_bounce && 'bounce',
+    row.is_bot && `bot=${row.bot_reason}`,
     row.engaged_ms > 0 && `engaged=${row.engaged_ms}`,
     row.utm_source && `utm=${row.utm_source}`,
     row.session_referrer && `ref=${row.session_referrer}`,
+    row.site !== 'blog' && `site=${row.site}`,
+    row.day !== Math.floor(START / 86_400_000) && `day=${dateOfDay(row.day)}`,
   ]
     .filter(Boolean)
     .join(' ')
+}
+
+/** `/a=60000`: the page that was left and how long it was seen; `late`; a verdict other than keep; `-`: none of it. */
+function writeRow(row: HitRow): string {
+  if (row.verdict !== 'keep') return row.verdict
+  if (row.late) return 'late'
+  return row.previous_path === '' ? '-' : `${row.previous_path}=${row.previous_ms}`
 }
 
 const scripts = readFileSync(new URL('session-scripts.tsv', import.meta.url), 'utf8')
@@ -80,8 +112,8 @@ const scripts = readFileSync(new URL('session-scripts.tsv', import.meta.url), 'u
   .split('\n')
   .slice(1)
   .map((line) => {
-    const [title, hits, sessions] = line.split('\t') as [string, string, string]
-    return { title, hits: hits.split(' | ').flatMap(readHit), sessions }
+    const [title, rule, hits, sessions, rows] = line.split('\t') as [string, string, string, string, string]
+    return { title, rule, script: hits, hits: hits.split(' | ').flatMap(readHit), sessions, rows }
   })
 
 describe.each([
@@ -100,13 +132,22 @@ describe.each([
     },
   ],
 ])('a session, %s', (_, run) => {
-  it.each(scripts)('$title', ({ hits, sessions }) => {
+  it.each(scripts)('$title ($rule)', ({ hits, sessions, rows }) => {
     const lab = new Lab()
     run(
       lab,
       hits.map(({ time, value }, offset) => rawRecord(offset, START + time, value)),
     )
-    const stored = collapse(lab.sessionRows()).toSorted((a, b) => a.start - b.start)
-    expect(stored.map(writeSession).join(' | ')).toBe(sessions)
+    const stored = collapse(lab.sessionRows()).toSorted((a, b) => a.start - b.start || a.end - b.end)
+    expect(stored.map(writeSession).sort().join(' | ')).toBe(sessions.split(' | ').sort().join(' | '))
+    if (rows !== '') expect(lab.rows().map(writeRow).join(' ')).toBe(rows)
+  })
+})
+
+describe('the scripts', () => {
+  it('are at least 100, all different, and show every rule', () => {
+    expect(new Set(scripts.map(({ script }) => script)).size).toBeGreaterThanOrEqual(100)
+    expect(new Set(scripts.map(({ title }) => title)).size).toBe(scripts.length)
+    expect([...new Set(scripts.map(({ rule }) => rule))].sort()).toEqual([...RULES_SHOWN].sort())
   })
 })

@@ -58,10 +58,12 @@ export interface Session {
   place: Place
   agent: Agent
   language: string
+  languageRegion: string
   screenClass: string
   screenWidth: number
   screenHeight: number
   pixelRatio: number
+  orientation: string
 }
 
 /** A session of no hit yet, opened by `hit` (which is then to be added). */
@@ -98,10 +100,12 @@ export function newSession(hit: EnrichedHit, sessionId: string): Session {
     place: hit.place,
     agent: hit.agent,
     language: row.language,
+    languageRegion: row.language_region,
     screenClass: row.screen_class,
     screenWidth: row.screen_width,
     screenHeight: row.screen_height,
     pixelRatio: row.pixel_ratio,
+    orientation: row.orientation,
   }
 }
 
@@ -116,10 +120,12 @@ export function moveStart(session: Session, hit: EnrichedHit): void {
   session.place = hit.place
   session.agent = hit.agent
   session.language = row.language
+  session.languageRegion = row.language_region
   session.screenClass = row.screen_class
   session.screenWidth = row.screen_width
   session.screenHeight = row.screen_height
   session.pixelRatio = row.pixel_ratio
+  session.orientation = row.orientation
 }
 
 /** Gives a hit's row what it has of its session, as known now. */
@@ -150,10 +156,12 @@ export function repeatOnRow(session: Session, row: OpenRow): void {
   row.platform = agent.platform
   row.client_kind = agent.clientKind
   row.language = session.language
+  row.language_region = session.languageRegion
   row.screen_class = session.screenClass
   row.screen_width = session.screenWidth
   row.screen_height = session.screenHeight
   row.pixel_ratio = session.pixelRatio
+  row.orientation = session.orientation
 }
 
 /** Exactly one page, seen once or reloaded, no interactive event, and less than 10 s of engagement. */
@@ -203,10 +211,12 @@ export function fillSessionRow(row: OpenSessionRow, session: Session, sign: 1 | 
   row.platform = agent.platform
   row.client_kind = agent.clientKind
   row.language = session.language
+  row.language_region = session.languageRegion
   row.screen_class = session.screenClass
   row.screen_width = session.screenWidth
   row.screen_height = session.screenHeight
   row.pixel_ratio = session.pixelRatio
+  row.orientation = session.orientation
   row.is_bot = session.isBot
   row.bot_reason = session.botReason
   row.kp = kp
@@ -260,10 +270,12 @@ export function emptySessionRow(): OpenSessionRow {
     platform: '',
     client_kind: '',
     language: '',
+    language_region: '',
     screen_class: '',
     screen_width: 0,
     screen_height: 0,
     pixel_ratio: 0,
+    orientation: '',
     is_bot: false,
     bot_reason: '',
     kp: 0,

@@ -1,15 +1,21 @@
+import type { SiteSettings } from '@millrace/shared'
+import { type Campaign, clickIdOf, readCampaign } from './campaign.ts'
+import { type Channel, channelOf } from './channel.ts'
 import type { Page } from './page.ts'
 import type { Referrer } from './referrer.ts'
-import { MAX_CAMPAIGN, readText } from './text.ts'
+import { isSameSite } from './site.ts'
+import { SOURCES, type Source, type SourceTable } from './sources.ts'
 
 /** How a visitor came: what a session repeats on each of its hits. '' = not said. */
 export interface Arrival {
   /** Cleaned referrer of another site, '' for the site's own pages. */
   readonly referrer: string
-  /** What two referrers are compared by: the name of the source, else the host. */
+  /** What two referrers are compared by: the name of the source, else the host. '' without a referrer. */
   readonly source: string
+  /** The same; without a referrer the name of the source that utm_source or a click id tells. */
   readonly referrerName: string
-  readonly channel: string
+  /** '' for an engagement signal, which brings nobody. */
+  readonly channel: Channel | ''
   readonly utmSource: string
   readonly utmMedium: string
   readonly utmCampaign: string
@@ -18,7 +24,7 @@ export interface Arrival {
   readonly clickIdKind: string
 }
 
-/** Nothing said: most hits, one object for all of them. */
+/** Nothing said and nobody brought: what engagement signals have. */
 export const NO_ARRIVAL: Arrival = {
   referrer: '',
   source: '',
@@ -32,22 +38,54 @@ export const NO_ARRIVAL: Arrival = {
   clickIdKind: '',
 }
 
-/** UTM parameters of the page's own url (the first of each name) and the referrer, if it is another host's. */
-export function readArrival(page: Page, referrer: Referrer): Arrival {
-  const external = referrer.hostname !== page.hostname && referrer.hostname !== ''
-  const campaign = page.query.includes('utm_') ? new URLSearchParams(`?${page.query}`) : null
-  if (!external && campaign === null) return NO_ARRIVAL
+/** Nothing said: most page views, one object for all of them. */
+export const DIRECT: Arrival = { ...NO_ARRIVAL, channel: 'Direct' }
+
+const NO_CAMPAIGN: Campaign = { source: '', medium: '', campaign: '', content: '', term: '', clickIdKind: '' }
+
+/** A host as people write it. */
+const plainName = (host: string): string => (host.startsWith('www.') ? host.slice(4) : host)
+
+/** The source that a referrer is of; null = none that the table knows. */
+function sourceOf(referrer: Referrer, sources: SourceTable): Source | null {
+  return referrer.isApp ? sources.ofApp(referrer.hostname) : sources.ofHost(referrer.hostname)
+}
+
+/** What the page's own url and the referrer, if it is another site's, say of how the visitor came. */
+export function readArrival(page: Page, referrer: Referrer, site: SiteSettings, sources = SOURCES): Arrival {
+  const isInternal =
+    referrer.hostname !== '' && !referrer.isApp && isSameSite(referrer.hostname, page.hostname, site.hostnames)
+  const external = referrer.hostname !== '' && !isInternal
+  const campaign = readCampaign(page.query, {
+    plainNames: !isInternal,
+    aliases: site.campaign_aliases,
+    mask: site.mask_values,
+  })
+  if (!external && campaign === null) return DIRECT
+
+  const { source: tag, medium, campaign: name, content, term, clickIdKind } = campaign ?? NO_CAMPAIGN
+  const referring = external ? sourceOf(referrer, sources) : null
+  const tagged = tag === '' ? null : sources.ofTag(tag)
+  const click = clickIdOf(clickIdKind)
+  const clicked = click === null ? null : sources.ofTag(click.source)
+  const source = external ? (referring?.name ?? plainName(referrer.hostname)) : ''
   return {
     referrer: external ? referrer.url : '',
-    source: external ? referrer.hostname : '',
-    referrerName: '',
-    channel: '',
-    utmSource: readText(campaign?.get('utm_source'), MAX_CAMPAIGN),
-    utmMedium: readText(campaign?.get('utm_medium'), MAX_CAMPAIGN),
-    utmCampaign: readText(campaign?.get('utm_campaign'), MAX_CAMPAIGN),
-    utmContent: readText(campaign?.get('utm_content'), MAX_CAMPAIGN),
-    utmTerm: readText(campaign?.get('utm_term'), MAX_CAMPAIGN),
-    clickIdKind: '',
+    source,
+    referrerName: source || (tagged ?? clicked)?.name || '',
+    channel: channelOf({
+      ...{ medium, campaign: name, tag, external },
+      tagKind: tagged?.kind ?? null,
+      clickKind: clicked?.kind ?? null,
+      clickPaid: click?.paid ?? false,
+      referrerKind: referring?.kind ?? null,
+    }),
+    utmSource: tag,
+    utmMedium: medium,
+    utmCampaign: name,
+    utmContent: content,
+    utmTerm: term,
+    clickIdKind,
   }
 }
 
@@ -56,7 +94,7 @@ export function readArrival(page: Page, referrer: Referrer): Arrival {
  * is not empty and differs. Empty values never differ; a value that meets an empty one does.
  */
 export function bringsNewArrival(arrival: Arrival, known: Arrival): boolean {
-  if (arrival === NO_ARRIVAL) return false
+  if (arrival === DIRECT || arrival === NO_ARRIVAL) return false
   return (
     differs(arrival.source, known.source) ||
     differs(arrival.utmSource, known.utmSource) ||

@@ -10,6 +10,13 @@ describe('cleanReferrer', () => {
     ['https://me:secret@news.example/', 'https://news.example/', 'news.example'],
     ['http://News.example:8080/a', 'http://news.example:8080/a', 'news.example'],
     ['android-app://com.google.android.gm/', 'android-app://com.google.android.gm/', 'com.google.android.gm'],
+    ['android-app://com.Slack', 'android-app://com.Slack', 'com.Slack'],
+    ['ios-app://544007664/youtube', 'ios-app://544007664/youtube', '544007664'],
+    ['chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb/', '', ''],
+    ['moz-extension://0b7c/', '', ''],
+    ['file:///C:/mail.html', '', ''],
+    ['ftp://files.example/', '', ''],
+    ['javascript:alert(1)', '', ''],
     ['about:blank', '', ''],
     ['nonsense', '', ''],
     ['', '', ''],
@@ -17,7 +24,7 @@ describe('cleanReferrer', () => {
     [undefined, '', ''],
     [{}, '', ''],
   ])('makes of %j', (referrer, url, hostname) => {
-    expect(cleanReferrer(referrer)).toEqual({ url, hostname })
+    expect(cleanReferrer(referrer)).toEqual({ url, hostname, isApp: url.startsWith('android-app:') })
   })
 
   it('always gives an url with the same host', () => {

@@ -5,22 +5,30 @@ import { detach, MAX_REFERRER, readText } from './text.ts'
 export interface Referrer {
   readonly url: string
   readonly hostname: string
+  /** `hostname` is the package name of an Android app. */
+  readonly isApp: boolean
 }
 
-const NO_REFERRER: Referrer = { url: '', hostname: '' }
+/** None. */
+export const NO_REFERRER: Referrer = { url: '', hostname: '', isApp: false }
+const APP_SCHEME = 'android-app:'
+/** What a visitor can come from; pages of browsers, extensions and files are no source. */
+const SCHEMES = ['https:', 'http:', APP_SCHEME, 'ios-app:']
 
-/** Cleans a referrer: no user, no query, no fragment, at most 1,024 units. Anything without a host is none. */
+/** Cleans a referrer: no user, no query, no fragment, at most 1,024 units. Anything but a web page or an app is none. */
 export function cleanReferrer(referrer: unknown): Referrer {
   if (typeof referrer !== 'string' || referrer === '') return NO_REFERRER
   if (referrer.length <= MAX_REFERRER) {
     const page = parsePage(referrer, true)
     if (page !== null && page.hostname.length <= MAX_HOST && referrer.endsWith(`//${page.hostname}${page.path}`))
-      return { url: referrer, hostname: page.hostname }
+      return { url: referrer, hostname: page.hostname, isApp: false }
   }
   const url = readUrl(referrer)
-  if (url === null || url.hostname === '' || url.hostname.length > MAX_HOST) return NO_REFERRER
+  if (url === null || !SCHEMES.includes(url.protocol)) return NO_REFERRER
+  if (url.hostname === '' || url.hostname.length > MAX_HOST) return NO_REFERRER
   return {
     url: detach(readText(`${url.protocol}//${url.host}${url.pathname}`, MAX_REFERRER)),
-    hostname: url.hostname,
+    hostname: detach(url.hostname),
+    isApp: url.protocol === APP_SCHEME,
   }
 }

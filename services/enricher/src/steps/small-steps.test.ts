@@ -82,6 +82,7 @@ describe('readProperties and readTags', () => {
   it('part texts and flags from numbers, and leave out the rest', () => {
     const properties = readProperties(
       JSON.parse('{"plan":"pro","seats":3,"trial":true,"none":null,"list":[1],"__proto__":"x"}'),
+      true,
     )
     expect(Object.entries(properties.text)).toEqual([
       ['plan', 'pro'],
@@ -93,12 +94,12 @@ describe('readProperties and readTags', () => {
 
   it('keep the limits', () => {
     const many = Object.fromEntries(Array.from({ length: 99 }, (_, i) => [`k${i}`, 'v'.repeat(9_999)]))
-    expect(Object.keys(readProperties(many).text)).toHaveLength(30)
-    expect(Object.values(readTags(many)).map((value) => value.length)).toEqual(Array(20).fill(512))
+    expect(Object.keys(readProperties(many, true).text)).toHaveLength(30)
+    expect(Object.values(readTags(many, true)).map((value) => value.length)).toEqual(Array(20).fill(512))
   })
 
   it.each([null, undefined, 5, 'x', [1]])('are empty for %j', (value) => {
-    expect([readProperties(value), readTags(value)]).toEqual([{ text: {}, number: {} }, {}])
+    expect([readProperties(value, true), readTags(value, true)]).toEqual([{ text: {}, number: {} }, {}])
   })
 })
 

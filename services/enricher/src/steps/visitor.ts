@@ -5,6 +5,7 @@ export interface SaltsByDay {
   saltOf(day: number): Buffer | null
 }
 
+const NO_SALTS: SaltsByDay = { saltOf: () => null }
 const SALT_BYTES = 32
 const SCRATCH = Buffer.allocUnsafeSlow(16 * 1024)
 let scratchSalt: Buffer | null = null
@@ -36,14 +37,25 @@ export class VisitorIds {
   #id1 = ''
   #day2 = -1e9
   #id2 = ''
+  /** The same on every day; '' = it is not. */
+  #fixed = ''
 
-  constructor(salts: SaltsByDay, site: string, ip: string, userAgent: string) {
+  /** `more`: what else tells visitors apart, each with its leading zero. */
+  constructor(salts: SaltsByDay, site: string, ip: string, userAgent: string, more = '') {
     this.#salts = salts
-    this.#identity = `\0${site}\0${ip}\0${userAgent}`
+    this.#identity = `\0${site}\0${ip}\0${userAgent}${more}`
+  }
+
+  /** The name of a visitor whom the sender knows by an id of its own: the first 64 bits of sha256(secret 0 site 0 user), on every day. */
+  static ofUser(secret: Buffer, site: string, user: string): VisitorIds {
+    const ids = new VisitorIds(NO_SALTS, site, '', '')
+    ids.#fixed = hashIdentity(secret, `\0${site}\0${user}`)
+    return ids
   }
 
   /** The visitor's id under the salt of `day`; '' when there is no such salt. */
   on(day: number): string {
+    if (this.#fixed !== '') return this.#fixed
     if (day === this.#day0) return this.#id0
     if (day === this.#day1) return this.#id1
     if (day === this.#day2) return this.#id2

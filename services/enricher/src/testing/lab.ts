@@ -15,6 +15,7 @@ import { PartitionState } from '../sessions/partition-state.ts'
 import { StateReader } from '../sessions/restore-rows.ts'
 import type { SiteRules } from '../sessions/step.ts'
 import { AgentReader } from '../steps/agent.ts'
+import { GeoReader } from '../steps/geo.ts'
 
 export const MINUTE = 60_000
 
@@ -28,8 +29,20 @@ export const RULES: SiteRules = {
   sessionTimeoutMs: 30 * MINUTE,
   settings: DEFAULT_SITE_SETTINGS,
 }
-export const READING: ReadingTools = { salts: { saltOf }, daysOf: () => RULES.days }
-export const TOOLS: Tools = { agents: new AgentReader(), build: 'test', kp: 4096 }
+/** Sites with a timeout of their own. */
+const TIMEOUTS: Readonly<Record<string, number>> = { quick: 10 * MINUTE, slow: 60 * MINUTE }
+const LONGEST_TIMEOUT_MS = 60 * MINUTE
+const rulesOf = (site: string): SiteRules => {
+  const sessionTimeoutMs = TIMEOUTS[site]
+  return sessionTimeoutMs === undefined ? RULES : { ...RULES, sessionTimeoutMs }
+}
+export const READING: ReadingTools = {
+  salts: { saltOf },
+  rulesOf,
+  installationSecret: () => null,
+  fingerprintHeaders: [],
+}
+export const TOOLS: Tools = { agents: new AgentReader(), geo: new GeoReader(null), build: 'test', kp: 4096 }
 
 /** A record of hits.raw. */
 export const rawRecord = (offset: number, timestamp: number, value: Buffer | null): StoredRecord => ({
@@ -45,9 +58,9 @@ export type LabRecord = Pick<EnrichedRecord, 'hits' | 'sessions' | 'streamTime' 
 
 /** A partition whose state can be thrown away and restored. */
 export class Lab {
-  state = new PartitionState(RULES.sessionTimeoutMs)
+  state = new PartitionState(LONGEST_TIMEOUT_MS)
   readonly records: LabRecord[] = []
-  readonly #enricher = new BatchEnricher(TOOLS, () => RULES, 0)
+  readonly #enricher = new BatchEnricher(TOOLS, rulesOf, 0)
 
   /** Enriches raw records as one batch. */
   enrich(raw: readonly StoredRecord[]): LabRecord {
@@ -63,7 +76,7 @@ export class Lab {
   /** Drops the state and makes it again from the records since stream time S - X, as a restart does. */
   restore(): void {
     const before = this.state.streamTime - this.state.memoryMs - 16
-    this.state = new PartitionState(RULES.sessionTimeoutMs)
+    this.state = new PartitionState(LONGEST_TIMEOUT_MS)
     const from = this.records.findLastIndex((record) => record.streamTime < before)
     const reader = new StateReader(this.state)
     for (const record of this.records.slice(from + 1)) reader.add(record)
