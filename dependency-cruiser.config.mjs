@@ -13,8 +13,16 @@ export default {
     {
       name: 'a-library-imports-itself-and-shared',
       severity: 'error',
-      from: { path: '^libs/([^/]+)/', pathNot: '^libs/testing/' },
-      to: { path: '^libs/', pathNot: '^libs/($1|shared)/' },
+      from: { path: '^libs/([^/]+)/', pathNot: '^libs/(testing|config)/' },
+      // Tests may use libs/testing: the rule about it says that nothing else may.
+      to: { path: '^libs/', pathNot: '^libs/($1|shared|testing)/' },
+    },
+    {
+      name: 'config-reads-and-writes-a-topic',
+      comment: 'libs/config is the one library on top of a port: it knows the log, and only services know it.',
+      severity: 'error',
+      from: { path: '^libs/config/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^libs/', pathNot: '^libs/(config|log|shared)/' },
     },
     {
       name: 'libraries-know-no-service',

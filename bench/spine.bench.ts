@@ -196,7 +196,12 @@ const steps: Step[] = args.hits.split(',').map((text) => ({
 }))
 steps.push({ name: '1,000 hits/s', hitsPerRequest: 1, rate: 1_000, sites: ['steady-a', 'steady-b'] })
 
-const product = startProduct({ dataDir, port: await freePort(), env: { MILLRACE_TRUSTED_PROXIES: '127.0.0.1/32' } })
+const product = startProduct({
+  dataDir,
+  port: await freePort(),
+  env: { MILLRACE_TRUSTED_PROXIES: '127.0.0.1/32' },
+  sites: [PROBE, ...new Set(steps.flatMap((step) => step.sites))],
+})
 await product.ready()
 const measured: Measured[] = []
 for (const step of steps) {

@@ -115,6 +115,8 @@ describe('health', () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     server.readiness.set('log', 'does not answer')
     server.readiness.set('store', null)
+    server.notices.set('geo', async () => 'Data by somebody')
+    server.notices.set('other', async () => '')
     const response = await fetch(`${url}/readyz`)
     expect(response.status).toBe(503)
     expect(await response.json()).toMatchObject({ code: 'not_ready', detail: 'log: does not answer' })
@@ -123,6 +125,7 @@ describe('health', () => {
       name: 'test',
       status: 'degraded',
       parts: { log: { ready: false, problem: 'does not answer' }, store: { ready: true, problem: null } },
+      notices: { geo: 'Data by somebody' },
     })
     server.readiness.set('log', null)
     expect((await fetch(`${url}/readyz`)).status).toBe(200)

@@ -24,6 +24,8 @@ export interface Server {
   readonly readiness: Readiness
   readonly registry: Registry
   readonly logger: Logger
+  /** What licences ask to be shown, by name: /health does; '' = nothing to show now. */
+  readonly notices: Map<string, () => Promise<string>>
   /** Resolves with the address to reach it at, such as `http://127.0.0.1:8700`. @throws Error when the port is taken */
   listen(): Promise<string>
   /** Takes no new connection, lets requests in flight finish, closes idle connections; cuts the rest after 10 s. */
@@ -45,6 +47,7 @@ export function createServer(options: ServerOptions): Server {
   const { logger, name } = options
   const readiness = new Readiness()
   const registry = new Registry()
+  const notices: Server['notices'] = new Map()
   collectDefaultMetrics({ register: registry })
 
   const app = fastify({
@@ -60,7 +63,7 @@ export function createServer(options: ServerOptions): Server {
     frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOf(error)),
   })
   answerErrors(app, logger)
-  addHealth(app, name, readiness)
+  addHealth(app, name, readiness, notices)
   addMetrics(app, registry, options.extraMetrics ?? [])
 
   return {
@@ -68,6 +71,7 @@ export function createServer(options: ServerOptions): Server {
     readiness,
     registry,
     logger,
+    notices,
     async listen() {
       return app.listen({ host: options.host, port: options.port })
     },
@@ -95,7 +99,7 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
   })
 }
 
-function addHealth(app: FastifyInstance, name: string, readiness: Readiness): void {
+function addHealth(app: FastifyInstance, name: string, readiness: Readiness, notices: Server['notices']): void {
   const startedAt = Date.now()
   app.get('/livez', (_request, reply) => reply.header('cache-control', 'no-store').send({ alive: true }))
   app.get('/readyz', async (_request, reply) => {
@@ -110,8 +114,14 @@ function addHealth(app: FastifyInstance, name: string, readiness: Readiness): vo
       status: readiness.ready ? 'ok' : 'degraded',
       uptime_ms: Date.now() - startedAt,
       parts: readiness.parts(),
+      notices: await readNotices(notices),
     })
   })
+}
+
+async function readNotices(notices: Server['notices']): Promise<Record<string, string>> {
+  const texts = await Promise.all([...notices].map(async ([name, read]) => [name, await read()] as const))
+  return Object.fromEntries(texts.filter(([, text]) => text !== ''))
 }
 
 function addMetrics(app: FastifyInstance, registry: Registry, extra: readonly (() => Promise<string>)[]): void {

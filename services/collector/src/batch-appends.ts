@@ -2,8 +2,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { AppendRefused, type LogProducer, type LogRecord } from '@millrace/log'
 import { MillraceError } from '@millrace/shared'
 import type { Facts } from './facts.ts'
-import type { HitSink } from './hit-sink.ts'
 import { addLine, type RecordDrafts, textOf } from './record-drafts.ts'
+import type { CrowdedSink } from './share-fairly.ts'
 import type { Gate } from './spool/drain-spool.ts'
 import type { Doubt } from './spool/spool.ts'
 import type { PartitionLine } from './stamp-lines.ts'
@@ -40,7 +40,7 @@ export interface Refuge {
   put(lines: readonly PartitionLine[], doubt?: Doubt): Promise<void>
 }
 
-export interface BatchedSink extends HitSink, Gate {
+export interface BatchedSink extends CrowdedSink, Gate {
   /** Appends what is queued, without waiting for more. Resolves when every put() has its answer; later ones are refused. */
   close(): Promise<void>
 }
@@ -96,6 +96,7 @@ export function batchAppends(
   let lastStart = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined
   let closing: { resolve: () => void; promise: Promise<void> } | undefined
+  let tellRoom = (): void => undefined
 
   function put(lines: readonly PartitionLine[]): Promise<void> {
     if (closing) return Promise.reject(new MillraceError('shutting_down', 'The collector is shutting down.'))
@@ -138,6 +139,7 @@ export function batchAppends(
     inFlightBytes -= bytes
     facts.inFlightBytes(inFlightBytes)
     if (closing && unanswered === 0) closing.resolve()
+    tellRoom()
   }
 
   /** The log has not taken a batch by its deadline: until it does, nothing newer can be asked of it. */
@@ -274,7 +276,11 @@ export function batchAppends(
     return closing.promise
   }
 
-  return { put, close, idle, hold, release }
+  function onRoom(listener: () => void): void {
+    tellRoom = listener
+  }
+
+  return { put, close, idle, hold, release, inFlightBytes: () => inFlightBytes, onRoom }
 }
 
 const unavailable = (): MillraceError => new MillraceError('log_unavailable', 'The log does not take hits now.')

@@ -2,6 +2,7 @@ import { AppendRefused } from '@millrace/log'
 import type { Logger, Readiness, Registry } from '@millrace/server'
 import type { ErrorCode } from '@millrace/shared'
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { IgnoredHit } from './admit.ts'
 import type { SpoolFound } from './spool/spool-files.ts'
 import type { RefusedHit } from './validate-hits.ts'
 
@@ -10,7 +11,13 @@ export interface Facts {
   /** A request to POST /v1/hits was answered. */
   answered(status: number): void
   hitsAccepted(count: number): void
-  hitsRefused(refused: readonly RefusedHit[]): void
+  hitsRefused(refused: readonly Pick<RefusedHit, 'code'>[]): void
+  /** Hits that the settings of their site leave out. */
+  hitsIgnored(ignored: readonly IgnoredHit[]): void
+  /** A request of an address that had sent too many hits was not looked at. */
+  addressLimited(): void
+  /** A request to GET /v1/pixel.gif was answered. */
+  pixelAnswered(): void
   /** Unknown fields of beacons that were left out. */
   fieldsIgnored(count: number): void
   appended(hits: number, durationMs: number): void
@@ -18,6 +25,8 @@ export interface Facts {
   /** Whether the log took the last batch in time. */
   logAnswers(answers: boolean): void
   inFlightBytes(bytes: number): void
+  /** Lines that wait for the turn of their site. */
+  queuedBytes(bytes: number): void
   /** From now on there is a spool, of which one asks: a log that does not answer makes nobody unready any more. */
   watchSpool(state: () => SpoolState): void
   /** What the start found in the spool. */
@@ -78,6 +87,17 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
   )
   const registers = [registry]
   const accepted = counter('millrace_collector_hits_accepted_total', 'Hits answered with 202')
+  const ignoredHits = new Tally(
+    registry,
+    'millrace_collector_hits_ignored_total',
+    'Hits left out by the settings of their site, by reason',
+    'reason',
+  )
+  const limited = counter(
+    'millrace_collector_address_limited_total',
+    'Requests refused because their address had sent too many hits',
+  )
+  const pixels = counter('millrace_collector_pixels_total', 'Answered requests to /v1/pixel.gif')
   const ignored = counter('millrace_collector_fields_ignored_total', 'Unknown fields left out of beacons')
   const failures = counter(
     'millrace_collector_append_failures_total',
@@ -104,6 +124,15 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
       this.set(inFlight)
     },
   })
+  let queued = 0
+  new Gauge({
+    name: 'millrace_collector_queued_bytes',
+    help: 'Lines that wait for the turn of their site, because the log takes less than comes in',
+    registers,
+    collect() {
+      this.set(queued)
+    },
+  })
   let logAnswers = true
   let hasSpool = false
 
@@ -116,6 +145,11 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
     hitsRefused: (list) => {
       for (const { code } of list) refused.add(code satisfies ErrorCode)
     },
+    hitsIgnored: (list) => {
+      for (const { reason } of list) ignoredHits.add(reason)
+    },
+    addressLimited: () => limited.inc(),
+    pixelAnswered: () => pixels.inc(),
     fieldsIgnored: (count) => ignored.inc(count),
     appended: (hits, durationMs) => {
       latency.observe(durationMs / 1000)
@@ -134,6 +168,9 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
     },
     inFlightBytes: (bytes) => {
       inFlight = bytes
+    },
+    queuedBytes: (bytes) => {
+      queued = bytes
     },
     ...createSpoolFacts(registry, logger, readiness, () => {
       hasSpool = true

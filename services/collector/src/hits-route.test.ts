@@ -9,8 +9,10 @@ import { createLogger, createServer, type Server } from '@millrace/server'
 import { HITS_RAW, type RawLine } from '@millrace/shared'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { parseTrustedProxies } from './client-address.ts'
+import { EVERY_SITE } from './config.fixture.ts'
+import { settingsWith } from './settings.fixture.ts'
 import { type Collector, startCollector } from './start.ts'
+import { parseTrustedProxies } from './trusted-proxies.ts'
 
 const page = 'https://example.com/pricing'
 const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
@@ -52,8 +54,9 @@ async function start(giveUpMs: number): Promise<{ server: Server; collector: Col
   const server = createServer({ host: '127.0.0.1', port: 0, name: 'collector', logger })
   const collector = await startCollector({
     log: withFaults(log),
+    config: EVERY_SITE,
     server,
-    settings: { MILLRACE_TRUSTED_PROXIES: parseTrustedProxies('127.0.0.0/8'), MILLRACE_SPOOL_MAX_MB: 1 },
+    settings: settingsWith({ MILLRACE_TRUSTED_PROXIES: parseTrustedProxies('127.0.0.0/8'), MILLRACE_SPOOL_MAX_MB: 1 }),
     clock: () => 1_795_219_200_000,
     limits: { giveUpMs },
   })

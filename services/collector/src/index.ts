@@ -1,4 +1,5 @@
 export type { BatchLimits } from './batch-appends.ts'
-export { NO_TRUSTED_PROXIES, type TrustedProxies } from './client-address.ts'
-export { COLLECTOR_SETTINGS, type CollectorSettings } from './settings.ts'
+export { type RememberOptions, rememberLog, remembers } from './remember-log.ts'
+export { type AddressLimit, COLLECTOR_SETTINGS, type CollectorSettings } from './settings.ts'
 export { type Collector, type CollectorOptions, startCollector } from './start.ts'
+export { NO_TRUSTED_PROXIES, type TrustedProxies } from './trusted-proxies.ts'

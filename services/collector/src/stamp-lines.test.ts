@@ -1,16 +1,17 @@
+import { readFileSync } from 'node:fs'
 import { KEPT_HEADERS, MAX_BODY_BYTES, partitionFor, RAW_RECORD_MAX_BYTES, type RawLine } from '@millrace/shared'
 import { describe, expect, it } from 'vitest'
-import { readSender, type Sender, stampLines } from './stamp-lines.ts'
+import { readSender, type Sender, stampBody, stampLines } from './stamp-lines.ts'
 import { readHits } from './validate-hits.ts'
 
 const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
-const sender: Sender = { ip: '192.0.2.7', userAgent: agent, headers: { 'accept-language': 'de-AT' } }
+const sender: Sender = { ip: '192.0.2.7', userAgent: agent, headers: { 'accept-language': 'de-AT' }, trust: 'public' }
 const url = 'https://example.com/'
 const hit_id = '01932c07-1111-7222-8333-444455556666'
 
 const stamp = (body: object, from = sender): { partition: number; hits: number; line: RawLine }[] => {
   const { hits, sentAt } = readHits(JSON.stringify(body), false)
-  return stampLines(hits, sentAt, from, 1000, 4).map(({ partition, text, hits }) => ({
+  return stampLines(hits, sentAt, from, 1000, 4, 7).map(({ partition, text, hits }) => ({
     partition,
     hits,
     line: JSON.parse(text) as RawLine,
@@ -27,7 +28,7 @@ describe('stampLines', () => {
         line: {
           v: 1,
           collected_at: 1000,
-          config_at: -1,
+          config_at: 7,
           site: 'blog',
           trust: 'public',
           ip: '192.0.2.7',
@@ -101,11 +102,47 @@ describe('stampLines', () => {
       expect(text.length).toBeLessThan(MAX_BODY_BYTES)
       const { hits } = readHits(text, false)
       expect(hits.length).toBeGreaterThan(0)
-      for (const line of stampLines(hits, undefined, loud, 1000, 4)) {
+      for (const line of stampLines(hits, undefined, loud, 1000, 4, -1)) {
         expect(line.text).not.toContain('\n')
         expect(Buffer.byteLength(line.text)).toBeLessThan(RAW_RECORD_MAX_BYTES)
       }
     }
+  })
+})
+
+describe('stampBody', () => {
+  const id = '01932c07-0000-7000-8000-000000000001'
+  const hit = { site: 'blog', hit_id: id, url, title: 'a "b" \\ é', created_at: 5, sent_at: 6 }
+
+  it.each([
+    ['a whole hit', JSON.stringify(hit)],
+    ['spaces and another order of fields', `  {"title" : "x", "url":"${url}","hit_id": "${id}"}  `],
+    ['a field that comes twice', `{"url":"${url}","site":"a","site":"b","hit_id":"${id}"}`],
+  ])('it writes what stampLines writes, the line said twice or not: %s', (_what, text) => {
+    const { whole } = readHits(text, false)
+    const body = stampBody(whole!, sender, 1000, 4, 17)
+    const [line] = stampLines(readHits(text, false).hits, undefined, sender, 1000, 4, 17)
+    const { hits: sent, ...head } = JSON.parse(body.text) as RawLine
+    const { hits: stamped, ...expected } = JSON.parse(line!.text) as RawLine
+    expect(head).toEqual(expected)
+    expect(sent.map((one) => ({ ...one, site: undefined, sent_at: undefined }))).toEqual(
+      stamped.map((one) => ({ ...one, site: undefined, sent_at: undefined })),
+    )
+    expect({ ...body, text: '' }).toEqual({ ...line, text: '' })
+    expect(body.text).not.toContain('\n')
+  })
+
+  it.each([
+    ['no hit_id', JSON.stringify({ url })],
+    ['a list', JSON.stringify({ hits: [hit] })],
+    ['an id in capitals', JSON.stringify({ ...hit, hit_id: id.toUpperCase().replace('0001', '00AB') })],
+    ['a line feed between fields', JSON.stringify(hit, null, 1)],
+    ['an escape that is cleaned', JSON.stringify({ ...hit, title: '\ud800' })],
+    ['an unknown field that is left out', JSON.stringify({ ...hit, colour: 'red' }), true],
+  ])('it is not for a body that has to be written anew: %s', (_what, text, ignoreUnknown = false) => {
+    const read = readHits(text, ignoreUnknown)
+    expect(read.hits).toHaveLength(1)
+    expect(read.whole).toBeNull()
   })
 })
 
@@ -116,7 +153,15 @@ describe('readSender', () => {
       ip: '192.0.2.7',
       userAgent: agent,
       headers: { 'accept-language': 'de', 'sec-gpc': '1', 'http-version': '1.1' },
+      trust: 'public',
     })
+  })
+
+  it('it keeps the headers that docs/reference/topics.md lists', () => {
+    const page = readFileSync(new URL('../../../docs/reference/topics.md', import.meta.url), 'utf8')
+    const list = page.slice(page.indexOf('`headers` are,')).split('\n\n', 1)[0]!
+    const names = [...list.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name).slice(1)
+    expect(names).toEqual([...KEPT_HEADERS, 'http-version'])
   })
 
   it('it takes a missing user agent as an empty one', () => {

@@ -7,18 +7,23 @@ import {
   type WireHit,
 } from '@millrace/shared'
 import { uuidv7 } from 'uuidv7'
+import type { WholeBody } from './validate-hits.ts'
 
 /** Site of hits that name none. */
-const DEFAULT_SITE = 'default'
+export const DEFAULT_SITE = 'default'
 /** Characters of a header that a line keeps. Every reader sees the same cut text, so hashes agree. */
-const MAX_HEADER_LENGTH = 1_024
-const MAX_USER_AGENT_LENGTH = 2_048
+export const MAX_HEADER_LENGTH = 1_024
+export const MAX_USER_AGENT_LENGTH = 2_048
 
-/** Who sent a request. */
+/** Who sent a request; or whom a server speaks for. */
 export interface Sender {
   readonly ip: string
   readonly userAgent: string
   readonly headers: Record<string, string>
+  /** `secret`: it came with an ingest key. */
+  readonly trust: RawLine['trust']
+  /** The server's own id of the visitor, where the site allows it. */
+  readonly user?: string | undefined
 }
 
 /** One line of hits.raw, without its line feed, and where it goes. */
@@ -26,6 +31,11 @@ export interface PartitionLine {
   readonly partition: number
   readonly text: string
   readonly hits: number
+}
+
+/** A line of which the site is known. */
+export interface SiteLine extends PartitionLine {
+  readonly site: string
 }
 
 /** What a line keeps of a request's headers. */
@@ -44,6 +54,7 @@ export function readSender(
     ip,
     userAgent: cut((headers['user-agent'] as string | undefined) ?? '', MAX_USER_AGENT_LENGTH),
     headers: kept,
+    trust: 'public',
   }
 }
 
@@ -51,7 +62,8 @@ const cut = (text: string, length: number): string => (text.length > length ? te
 
 /**
  * One line for each site and sending time among the hits of a request, as a rule one in all. Takes the hits over: they
- * lose what the line says and get a `hit_id` where they have none.
+ * lose what the line says and get a `hit_id` where they have none. `configAt`: offset up to which millrace.config had been
+ * read when they were admitted.
  */
 export function stampLines(
   hits: readonly WireHit[],
@@ -59,28 +71,56 @@ export function stampLines(
   sender: Sender,
   collectedAt: number,
   partitions: number,
-): PartitionLine[] {
-  const groups = groupBySiteAndTime(hits, sentAt)
-  return groups.map((group) => {
-    const line: RawLine = {
-      v: RAW_LINE_VERSION,
-      collected_at: collectedAt,
-      config_at: -1,
-      site: group.site,
-      trust: 'public',
-      ip: sender.ip,
-      user_agent: sender.userAgent,
-      headers: sender.headers,
-      ...(group.sentAt !== undefined && { sent_at: group.sentAt }),
-      hits: group.hits,
-    }
-    return { partition: partitionOf(line, partitions), text: JSON.stringify(line), hits: group.hits.length }
+  configAt: number,
+): SiteLine[] {
+  return groupBySiteAndTime(hits, sentAt).map((group) => {
+    const list = JSON.stringify(group.hits)
+    return lineOf(group.site, group.sentAt, list, group.hits.length, sender, collectedAt, partitions, configAt)
   })
 }
 
+/**
+ * As stampLines, for a body that is one hit and says all that a line needs: `text` goes into the line as it was sent,
+ * with a site and a sending time that the line says too.
+ */
+export function stampBody(
+  { hit, text }: WholeBody,
+  sender: Sender,
+  collectedAt: number,
+  partitions: number,
+  configAt: number,
+): SiteLine {
+  return lineOf(hit.site ?? DEFAULT_SITE, hit.sent_at, `[${text}]`, 1, sender, collectedAt, partitions, configAt)
+}
+
+/** The fields of a RawLine, written by hand: most of them need no quoting, and a list of hits may be text already. */
+function lineOf(
+  site: string,
+  sentAt: number | undefined,
+  list: string,
+  hits: number,
+  sender: Sender,
+  collectedAt: number,
+  partitions: number,
+  configAt: number,
+): SiteLine {
+  const { ip, userAgent, user } = sender
+  const text =
+    `{"v":${RAW_LINE_VERSION},"collected_at":${collectedAt},"config_at":${configAt},"site":"${site}",` +
+    `"trust":"${sender.trust}","ip":${JSON.stringify(ip)},"user_agent":${JSON.stringify(userAgent)},` +
+    `"headers":${JSON.stringify(sender.headers)},${user === undefined ? '' : `"user":${JSON.stringify(user)},`}` +
+    `${sentAt === undefined ? '' : `"sent_at":${sentAt},`}"hits":${list}}`
+  return { partition: partitionOf(site, ip, userAgent, user, partitions), site, text, hits }
+}
+
 /** The partition of a line: all hits of one sender on one site are on one. */
-export const partitionOf = ({ site, ip, user_agent, user }: RawLine, partitions: number): number =>
-  partitionFor(site, user ?? `${ip}\0${user_agent}`, partitions)
+export const partitionOf = (
+  site: string,
+  ip: string,
+  userAgent: string,
+  user: string | undefined,
+  partitions: number,
+): number => partitionFor(site, user ?? `${ip}\0${userAgent}`, partitions)
 
 interface Group {
   readonly site: string

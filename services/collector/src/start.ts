@@ -1,17 +1,25 @@
 import type { EventLog } from '@millrace/log'
 import type { Server } from '@millrace/server'
 import { HITS_RAW } from '@millrace/shared'
+import { Admission } from './admit.ts'
 import { type BatchLimits, batchAppends, DEFAULT_LIMITS } from './batch-appends.ts'
+import { createClientAddress } from './client-address.ts'
 import { createFacts } from './facts.ts'
 import { addHitsRoute } from './hits-route.ts'
+import { addPixelRoute } from './pixel-route.ts'
+import { RateLimit } from './rate-limit.ts'
 import type { CollectorSettings } from './settings.ts'
+import { SHARE_ABOVE_BYTES, type ShareLimits, shareFairly } from './share-fairly.ts'
 import { type DrainTempo, drainSpool } from './spool/drain-spool.ts'
 import { openSpool } from './spool/open-spool.ts'
 import type { SpoolLimits } from './spool/spool.ts'
+import type { Intake } from './take-hits.ts'
 
 export interface CollectorOptions {
   readonly log: EventLog
-  /** Gets the route; must not listen yet. */
+  /** Sites and keys. Not closed with the collector. */
+  readonly config: Intake['config']
+  /** Gets the routes; must not listen yet. */
   readonly server: Server
   readonly settings: CollectorSettings
   /**
@@ -21,7 +29,7 @@ export interface CollectorOptions {
   readonly spoolDir?: string
   /** Epoch milliseconds. */
   readonly clock?: () => number
-  readonly limits?: Partial<BatchLimits>
+  readonly limits?: Partial<BatchLimits & Pick<ShareLimits, 'shareAboveBytes'>>
   readonly spoolLimits?: Partial<SpoolLimits & DrainTempo>
 }
 
@@ -36,11 +44,12 @@ const DRAIN_AT_CLOSE_MS = 2_000
 const PRODUCER_CLOSE_MS = 2_000
 
 /**
- * Adds POST /v1/hits to the server. A hit that was answered with 202 is in hits.raw, or in the spool and on its way there.
+ * Adds POST /v1/hits and GET /v1/pixel.gif to the server. A hit that was answered with 202 is in hits.raw, or in the spool and on its way there.
  * @throws Error when the topic does not exist, or another process has the spool's folder
  */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
-  const { log, server, settings, spoolDir, clock = Date.now, limits, spoolLimits = {} } = options
+  const { log, config, server, settings, spoolDir, clock = Date.now, spoolLimits = {} } = options
+  const limits = { ...DEFAULT_LIMITS, shareAboveBytes: SHARE_ABOVE_BYTES, ...options.limits }
   server.readiness.set('log', 'starting')
   const topic = HITS_RAW.name
   const admin = log.admin()
@@ -54,19 +63,26 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     spoolDir === undefined
       ? null
       : await openSpool({ dir: spoolDir, partitions, maxBytes, limits: spoolLimits, clock, facts })
-  const sink = batchAppends(producer, topic, { ...DEFAULT_LIMITS, ...limits }, facts, opened?.spool)
+  const batches = batchAppends(producer, topic, limits, facts, opened?.spool)
+  const sink = shareFairly(batches, limits, facts)
   const drain =
     opened &&
-    drainSpool({ spool: opened.spool, log, producer, topic, partitions, gate: sink, clock, facts, tempo: spoolLimits })
+    drainSpool({
+      spool: opened.spool,
+      log,
+      producer,
+      topic,
+      partitions,
+      gate: batches,
+      clock,
+      facts,
+      tempo: spoolLimits,
+    })
   let closing = false
-  addHitsRoute(server.app, {
-    sink,
-    trustedProxies: settings.MILLRACE_TRUSTED_PROXIES,
-    partitions,
-    clock,
-    facts,
-    isClosing: () => closing,
-  })
+  const isClosing = (): boolean => closing
+  const intake = { ...admissionOf(settings, config), sink, partitions, clock, facts, isClosing }
+  addHitsRoute(server.app, intake)
+  addPixelRoute(server.app, intake)
   server.readiness.set('log', null)
 
   return {
@@ -80,6 +96,25 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     },
   }
 }
+
+/** What decides of a request and its hits. */
+function admissionOf(
+  settings: CollectorSettings,
+  config: Intake['config'],
+): Omit<Intake, 'sink' | 'partitions' | 'clock' | 'facts' | 'isClosing'> {
+  const { perSecond, everyAddress } = settings.MILLRACE_RATE_LIMIT_PER_ADDRESS
+  const siteLimit = limitOf(settings.MILLRACE_RATE_LIMIT_PER_SITE)
+  return {
+    config,
+    admission: new Admission({ config, siteLimit }),
+    addressOf: createClientAddress(settings.MILLRACE_TRUSTED_PROXIES, settings.MILLRACE_CLIENT_ADDRESS_HEADER),
+    addressLimit: limitOf(perSecond),
+    limitsEveryAddress: everyAddress,
+    siteLimit,
+  }
+}
+
+const limitOf = (perSecond: number): RateLimit | null => (perSecond > 0 ? new RateLimit({ perSecond }) : null)
 
 /** Waits, but not for ever. */
 async function within(promise: Promise<void>, ms: number): Promise<void> {

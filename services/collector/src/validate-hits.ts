@@ -21,6 +21,12 @@ export interface RefusedHit {
   readonly detail: string
 }
 
+/** A body that is one hit, and its text, which a line may carry as it is. */
+export interface WholeBody {
+  readonly hit: WireHit
+  readonly text: string
+}
+
 /** What a body holds. `hits.length + refused.length` is the number of hits that were sent. */
 export interface ReadHits {
   readonly hits: WireHit[]
@@ -29,6 +35,10 @@ export interface ReadHits {
   readonly sentAt: number | undefined
   /** Unknown fields that were left out (`ignoreUnknown`). */
   readonly ignoredFields: number
+  /** The hits stood in a list; otherwise the body was the one hit. */
+  readonly listed: boolean
+  /** null = lines have to be written anew: a list of hits, or something was added, left out or spelled otherwise. */
+  readonly whole: WholeBody | null
 }
 
 interface Kind {
@@ -38,29 +48,45 @@ interface Kind {
 const SECRET: ReadonlySet<string> = new Set(SECRET_FIELDS)
 const NO_REFUSALS: RefusedHit[] = []
 
-/** The schema of what anyone may send: without the fields that need a secret key. */
-function compile(schema: TObject): Kind {
-  const open = Type.Omit(schema, SECRET_FIELDS) as unknown as TObject
-  return { check: TypeCompiler.Compile(open), fields: new Set(Object.keys(open.properties)) }
+/** What a sender may send, by type. */
+interface Kinds {
+  readonly pageView: Kind
+  readonly event: Kind
+  readonly engagement: Kind
 }
-const PAGE_VIEW = compile(PageViewHit)
-const EVENT = compile(EventHit)
-const ENGAGEMENT = compile(EngagementHit)
+
+const compile = (schema: TObject): Kind => ({
+  check: TypeCompiler.Compile(schema),
+  fields: new Set(Object.keys(schema.properties)),
+})
+const withoutSecret = (schema: TObject): TObject => Type.Omit(schema, SECRET_FIELDS) as unknown as TObject
+/** What anyone may send: without the fields that need a secret key. */
+const OPEN_KINDS: Kinds = {
+  pageView: compile(withoutSecret(PageViewHit)),
+  event: compile(withoutSecret(EventHit)),
+  engagement: compile(withoutSecret(EngagementHit)),
+}
+const SECRET_KINDS: Kinds = {
+  pageView: compile(PageViewHit),
+  event: compile(EventHit),
+  engagement: compile(EngagementHit),
+}
 
 /**
  * Reads a body: one hit, or `{"hits": [...], "sent_at": ...}`. Of a key that comes twice the last value counts.
- * `ignoreUnknown` drops unknown fields instead of refusing them (beacons of old scripts).
+ * `ignoreUnknown` drops unknown fields instead of refusing them (beacons of old scripts). `isSecret`: the sender may set
+ * the fields that need a secret key.
  * @throws MillraceError when the body as a whole is not one of the two
  */
-export function readHits(text: string, ignoreUnknown: boolean): ReadHits {
+export function readHits(text: string, ignoreUnknown: boolean, isSecret = false): ReadHits {
   const body = parse(text)
   if (!isObject(body)) throw new MillraceError('body_invalid', 'The body must be a hit or an object with `hits`.')
   if (!Object.hasOwn(body, 'hits')) {
-    const reader = new HitReader(ignoreUnknown)
+    const reader = new HitReader(ignoreUnknown, isSecret)
     reader.read(body, 0, '')
-    return reader.result(undefined)
+    return reader.result(undefined, false, text)
   }
-  return readEnvelope(body, ignoreUnknown)
+  return readEnvelope(body, new HitReader(ignoreUnknown, isSecret))
 }
 
 function parse(text: string): unknown {
@@ -76,9 +102,8 @@ function parse(text: string): unknown {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function readEnvelope(body: Record<string, unknown>, ignoreUnknown: boolean): ReadHits {
+function readEnvelope(body: Record<string, unknown>, reader: HitReader): ReadHits {
   const { hits, sent_at: sentAt } = body
-  const reader = new HitReader(ignoreUnknown)
   for (const key in body) if (key !== 'hits' && key !== 'sent_at') reader.unknownInEnvelope(key)
   if (!Array.isArray(hits) || hits.length === 0) throw envelopeError('body_invalid', '/hits', 'must be a list of hits')
   if (hits.length > MAX_HITS_PER_REQUEST) {
@@ -88,7 +113,7 @@ function readEnvelope(body: Record<string, unknown>, ignoreUnknown: boolean): Re
     throw envelopeError('field_invalid', '/sent_at', 'must be a time in epoch milliseconds')
   }
   for (let i = 0; i < hits.length; i++) reader.read(hits[i], i, '/hits/')
-  return reader.result(sentAt as number | undefined)
+  return reader.result(sentAt as number | undefined, true)
 }
 
 const envelopeError = (code: ErrorCode, pointer: string, detail: string): MillraceError =>
@@ -97,16 +122,27 @@ const envelopeError = (code: ErrorCode, pointer: string, detail: string): Millra
 /** Reads hits one by one and keeps count. */
 class HitReader {
   readonly #ignoreUnknown: boolean
+  readonly #isSecret: boolean
   readonly #hits: WireHit[] = []
+  #respelled = false
   #refused = NO_REFUSALS
   #ignoredFields = 0
 
-  constructor(ignoreUnknown: boolean) {
+  constructor(ignoreUnknown: boolean, isSecret: boolean) {
     this.#ignoreUnknown = ignoreUnknown
+    this.#isSecret = isSecret
   }
 
-  result(sentAt: number | undefined): ReadHits {
-    return { hits: this.#hits, refused: this.#refused, sentAt, ignoredFields: this.#ignoredFields }
+  result(sentAt: number | undefined, listed: boolean, text = ''): ReadHits {
+    const whole = listed ? null : this.#wholeBody(text)
+    return { hits: this.#hits, refused: this.#refused, sentAt, ignoredFields: this.#ignoredFields, listed, whole }
+  }
+
+  /** A line is one line; what has escapes may have been cleaned. */
+  #wholeBody(text: string): WholeBody | null {
+    const hit = this.#hits[0]
+    if (hit?.hit_id === undefined || this.#respelled || this.#ignoredFields > 0) return null
+    return text.includes('\n') || text.includes('\r') || text.includes('\\u') ? null : { hit, text }
   }
 
   unknownInEnvelope(key: string): void {
@@ -116,12 +152,13 @@ class HitReader {
 
   /** `list` is the pointer of the list that holds the hit; '' = the hit is the body. */
   read(hit: unknown, index: number, list: string): void {
-    const kind = isObject(hit) ? kindOf(hit) : undefined
+    const kind = isObject(hit) ? kindOf(hit, this.#isSecret ? SECRET_KINDS : OPEN_KINDS) : undefined
     if (kind !== undefined && this.#holds(kind, hit as Record<string, unknown>) && isPage(hit as WireHit)) {
-      this.#hits.push(unifyIds(hit as WireHit))
+      this.#hits.push(hit as WireHit)
+      if (unifyIds(hit as WireHit)) this.#respelled = true
       return
     }
-    const { code, pointer, detail } = whyRefused(hit, kind)
+    const { code, pointer, detail } = whyRefused(hit, kind, this.#isSecret)
     if (this.#refused === NO_REFUSALS) this.#refused = []
     this.#refused.push({ index, code, pointer: list === '' ? pointer : `${list}${index}${pointer}`, detail })
   }
@@ -138,15 +175,15 @@ class HitReader {
   }
 }
 
-function kindOf(hit: Record<string, unknown>): Kind | undefined {
+function kindOf(hit: Record<string, unknown>, { pageView, event, engagement }: Kinds): Kind | undefined {
   switch (hit.type) {
     case undefined:
     case 'page_view':
-      return PAGE_VIEW
+      return pageView
     case 'event':
-      return EVENT
+      return event
     case 'engagement':
-      return ENGAGEMENT
+      return engagement
     default:
       return undefined
   }
@@ -156,20 +193,29 @@ const HTTP = /^https?:\/\//i
 /** The url is one that the enricher can take apart. A strange referrer refuses no hit: the enricher cleans it. */
 const isPage = ({ url }: WireHit): boolean => url === undefined || (HTTP.test(url) && URL.canParse(url))
 
-/** Ids are compared as text later on, so they get one spelling. */
-function unifyIds(hit: WireHit): WireHit {
-  if (hit.hit_id !== undefined) hit.hit_id = hit.hit_id.toLowerCase()
-  if (hit.type === 'engagement') hit.page_id = hit.page_id.toLowerCase()
-  return hit
+/** Ids are compared as text later on, so they get one spelling. Returns whether one had another. */
+function unifyIds(hit: WireHit): boolean {
+  let respelled = false
+  if (hit.hit_id !== undefined) {
+    const id = hit.hit_id.toLowerCase()
+    respelled = id !== hit.hit_id
+    hit.hit_id = id
+  }
+  if (hit.type === 'engagement') {
+    const id = hit.page_id.toLowerCase()
+    respelled ||= id !== hit.page_id
+    hit.page_id = id
+  }
+  return respelled
 }
 
 type Reason = Omit<RefusedHit, 'index'>
 
 /** Off the hot path: names the first thing that is wrong, those that a sender can least guess first. */
-function whyRefused(hit: unknown, kind: Kind | undefined): Reason {
+function whyRefused(hit: unknown, kind: Kind | undefined, isSecret: boolean): Reason {
   if (!isObject(hit)) return { code: 'field_invalid', pointer: '', detail: 'must be an object' }
   const fields = Object.keys(hit)
-  const secret = fields.find((key) => SECRET.has(key))
+  const secret = isSecret ? undefined : fields.find((key) => SECRET.has(key))
   if (secret) return { code: 'field_not_allowed', pointer: `/${secret}`, detail: 'needs a secret key' }
   if (!kind) return { code: 'field_invalid', pointer: '/type', detail: 'must be page_view, event or engagement' }
   const unknown = fields.find((key) => !kind.fields.has(key))

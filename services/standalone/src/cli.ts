@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import type { Command } from './commands/command.ts'
+import type { Command, OptionValues } from './commands/command.ts'
 import { VERSION } from './version.ts'
 
 /** Each loads only what it needs. */
@@ -11,6 +11,11 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   aggregator: () => import('./commands/aggregator.ts'),
   migrate: () => import('./commands/migrate.ts'),
   topics: () => import('./commands/topics.ts'),
+  site: () => import('./commands/site.ts'),
+  key: () => import('./commands/key.ts'),
+  geo: () => import('./commands/geo.ts'),
+  export: () => import('./commands/export.ts'),
+  import: () => import('./commands/import.ts'),
   demo: () => import('./commands/demo.ts'),
 }
 
@@ -25,6 +30,13 @@ One service a process, on Apache Kafka and ClickHouse:
   topics       makes the topics and shows them
   migrate      brings the schema of ClickHouse up to date
 
+  site         adds, changes, lists and removes sites
+  key          makes, lists and revokes keys
+  geo          downloads the geographical database
+
+  export       writes the data of a standalone folder into another, to move them
+  import       takes such a folder into Kafka and ClickHouse
+
   demo         sends a seeded, realistic stream of visitors to a running instance
 
   millrace <command> --help says more about a command.`
@@ -32,9 +44,11 @@ One service a process, on Apache Kafka and ClickHouse:
 async function run(name: string, args: string[]): Promise<void> {
   const { command } = await COMMANDS[name]!()
   const options = { ...command.options, help: { type: 'boolean', short: 'h' } } as const
-  const { help, ...values } = parseArgs({ args, options }).values as Record<string, string | boolean | undefined>
+  const allowPositionals = command.words !== undefined
+  const { values: given, positionals } = parseArgs({ args, options, allowPositionals })
+  const { help, ...values } = given as OptionValues
   if (help) console.log(command.help)
-  else await command.run(values)
+  else await command.run(values, positionals)
 }
 
 const [name = 'help', ...args] = process.argv.slice(2)

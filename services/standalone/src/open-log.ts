@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type EmbeddedLog, type EventLog, openEmbeddedLog, openKafkaLog } from '@millrace/log'
+import { type EmbeddedLog, type EmbeddedLogOptions, type EventLog, openEmbeddedLog, openKafkaLog } from '@millrace/log'
 import type { Logger } from '@millrace/server'
 import { TOPICS } from '@millrace/shared'
 import type { Reach } from './reach.ts'
@@ -12,14 +12,22 @@ export interface LogParts {
   readonly onFailure?: (error: Error) => void
 }
 
-/** The log on Kafka, as soon as a broker answers. */
-export function openKafka(settings: LogSettings, { reach, logger, onFailure }: LogParts): Promise<EventLog> {
-  const options = { ...kafkaConnection(settings), logger, ...(onFailure && { onFailure }) }
+/** The log on Kafka, as soon as a broker answers; at once when it `mayBeAway`. */
+export function openKafka(
+  settings: LogSettings,
+  { reach, logger, onFailure }: LogParts,
+  { mayBeAway = false } = {},
+): Promise<EventLog> {
+  const options = { ...kafkaConnection(settings), logger, mayBeAway, ...(onFailure && { onFailure }) }
   return reach('log', () => openKafkaLog(options))
 }
 
 /** The log in the data folder, with all topics; nothing expires before releaseRetention(). */
-export function openEmbedded(settings: TopicSettings, { logger, onFailure }: LogParts): Promise<EmbeddedLog> {
+export function openEmbedded(
+  settings: TopicSettings,
+  { logger, onFailure }: LogParts,
+  time: Pick<EmbeddedLogOptions, 'clock' | 'maintenanceMs'> = {},
+): Promise<EmbeddedLog> {
   return openEmbeddedLog({
     dir: join(settings.MILLRACE_DATA_DIR, 'log'),
     topics: TOPICS,
@@ -27,6 +35,7 @@ export function openEmbedded(settings: TopicSettings, { logger, onFailure }: Log
     retentionHeld: true,
     onNotice: ({ kind, text }) => logger.info({ kind }, text),
     ...(onFailure && { onFailure }),
+    ...time,
   })
 }
 

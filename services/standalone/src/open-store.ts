@@ -8,7 +8,12 @@ export async function openMigratedStore(
   role: NonNullable<StoreOptions['role']>,
   reach: Reach,
 ): Promise<{ store: Store; applied: readonly number[] }> {
-  const options = { url: settings.MILLRACE_CLICKHOUSE_URL, dataDir: settings.MILLRACE_DATA_DIR, role }
+  const options = {
+    url: settings.MILLRACE_CLICKHOUSE_URL,
+    cluster: settings.MILLRACE_CLICKHOUSE_CLUSTER,
+    dataDir: settings.MILLRACE_DATA_DIR,
+    role,
+  }
   const store = await openStore(options).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new Error('the embedded ClickHouse engine (chdb) is not installed here: set MILLRACE_CLICKHOUSE_URL')

@@ -7,6 +7,8 @@ export interface Pipeline {
   metrics(): Promise<string>
   /** Why some of the work stands still until a person has looked at it; null = nothing does. */
   problem(): Promise<string | null>
+  /** What the licence of the geographical data asks to be shown; '' = nothing. */
+  geoNotice(): Promise<string>
   /** Finishes what is under way and commits; what is left in the log is done at the next start. */
   close(): Promise<void>
   readonly closed: boolean
@@ -61,6 +63,7 @@ export async function startPipeline(input: PipelineInput, onDeath: (error: Error
     completeUntil: async () => (await ask('complete_until')) as number,
     metrics: async () => (await ask('metrics')) as string,
     problem: async () => (await ask('problem')) as string | null,
+    geoNotice: async () => (await ask('geo_notice')) as string,
     async close() {
       closing = true
       await ask('close')

@@ -1,27 +1,34 @@
 /** The thread that enriches and inserts: beside the HTTP thread, so that neither waits for the other. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { startAggregator } from '@millrace/aggregator'
-import { startEnricher } from '@millrace/enricher'
+import { ENRICHER_SETTINGS, startEnricher } from '@millrace/enricher'
 import { attachEmbeddedLog } from '@millrace/log'
 import { createLogger, Registry } from '@millrace/server'
 import { openStore } from '@millrace/store'
+import { openConfig } from './open-config.ts'
 import { openKafka } from './open-log.ts'
 import { AT_ONCE } from './reach.ts'
-import type { PipelineInput, PipelineReply, PipelineRequest } from './threads.ts'
+import { settingsFrom } from './settings.ts'
+import { clockFrom, type PipelineInput, type PipelineReply, type PipelineRequest } from './threads.ts'
 
-const { settings, logPort, build } = workerData as PipelineInput
+const { settings: cloned, logPort, build, clock: shared } = workerData as PipelineInput
+const { MILLRACE_DATACENTER_NETWORKS } = ENRICHER_SETTINGS
+const settings = { ...cloned, ...settingsFrom({ MILLRACE_DATACENTER_NETWORKS }, process.env) }
 const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'pipeline')
 const registry = new Registry()
+const clock = clockFrom(shared)
 
 const log = logPort
   ? attachEmbeddedLog({ port: logPort, onNotice: ({ kind, text }) => logger.info({ kind }, text) })
   : await openKafka(settings, { reach: AT_ONCE, logger })
 const store = await openStore({
   url: settings.MILLRACE_CLICKHOUSE_URL,
+  cluster: settings.MILLRACE_CLICKHOUSE_CLUSTER,
   dataDir: settings.MILLRACE_DATA_DIR,
   role: 'write',
 })
-const enricher = await startEnricher({ log, settings, logger, registry, build })
+const config = await openConfig(log, { reach: AT_ONCE, logger })
+const enricher = await startEnricher({ log, config, settings, logger, registry, build, clock })
 const aggregator = await startAggregator({ log, store, settings, logger, registry })
 
 /** Why some of the work stands still until a person has looked at it; null = nothing does. */
@@ -29,6 +36,8 @@ function problem(): string | null {
   const standing = [...enricher.problems()].map(([partition, reason]) => `enricher, partition ${partition}: ${reason}`)
   const writer = aggregator.problem()
   if (writer !== null) standing.push(`aggregator: ${writer}`)
+  const unread = config.problem()
+  if (unread !== null) standing.push(`config: ${unread}`)
   return standing.length > 0 ? standing.join('; ') : null
 }
 
@@ -36,9 +45,11 @@ async function answer(ask: PipelineRequest['ask']): Promise<number | string | nu
   if (ask === 'complete_until') return aggregator.completeUntil()
   if (ask === 'metrics') return registry.metrics()
   if (ask === 'problem') return problem()
+  if (ask === 'geo_notice') return enricher.geo().attribution
   await enricher.close()
   await aggregator.close()
   await store.close()
+  await config.close()
   await log.close()
   return null
 }

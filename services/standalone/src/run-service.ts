@@ -25,12 +25,13 @@ export interface RunningService {
 
 /**
  * Runs the one service of this process until it is told to stop. It waits for Kafka and its topics, and says so at its
- * address, before `start` is called; it listens when that resolves. @throws what `start` throws
+ * address, before `start` is called, unless the log may be away; it listens when that resolves. @throws what `start` throws
  */
 export async function runService(
   name: string,
   settings: ServerSettings & LogSettings,
   start: (parts: ServiceParts) => Promise<RunningService>,
+  { logMayBeAway = false } = {},
 ): Promise<void> {
   const logger = createLogger(settings.MILLRACE_LOG_LEVEL, name)
   let close = async (): Promise<void> => undefined
@@ -39,9 +40,9 @@ export async function runService(
   const options = { host: settings.MILLRACE_HOST, port: settings.MILLRACE_PORT, name, logger }
   const server = createServer(options)
   await whileWaiting(options, async (reach) => {
-    const log = await openKafka(settings, { reach, logger, onFailure: endProcess })
+    const log = await openKafka(settings, { reach, logger, onFailure: endProcess }, { mayBeAway: logMayBeAway })
     close = () => log.close()
-    await waitForTopics(log, reach)
+    if (!logMayBeAway) await waitForTopics(log, reach)
     const service = await start({ log, server, reach })
     close = async () => {
       await service.stop()

@@ -37,7 +37,14 @@ export const LOG_SETTINGS = {
 export type LogSettings = SettingsOf<typeof LOG_SETTINGS>
 
 /** How a process reaches ClickHouse. */
-const STORE_SETTINGS = { MILLRACE_CLICKHOUSE_URL: clickhouseUrl, ...dataDir } satisfies SettingsSpec
+const STORE_SETTINGS = {
+  MILLRACE_CLICKHOUSE_URL: clickhouseUrl,
+  MILLRACE_CLICKHOUSE_CLUSTER: text(
+    '',
+    'Cluster of ClickHouse, of one shard, on whose replicas the tables are; empty = one server',
+  ),
+  ...dataDir,
+} satisfies SettingsSpec
 export type StoreSettings = SettingsOf<typeof STORE_SETTINGS>
 
 /** Of a process that makes topics. */
@@ -52,7 +59,9 @@ export type TopicSettings = SettingsOf<typeof LOG_SETTINGS & typeof TOPIC_SETTIN
 
 const REPORT_SETTINGS = {
   ...AGGREGATOR_SETTINGS,
-  MILLRACE_ADMIN_KEY: secret('Key that reports need (`Authorization: Bearer KEY`); without it only loopback is served'),
+  MILLRACE_ADMIN_KEY: secret(
+    "The operator's key: it may do everything (`Authorization: Bearer KEY`); without it only loopback is served",
+  ),
 } satisfies SettingsSpec
 
 /** What each command reads. */
@@ -66,7 +75,11 @@ export const TOPICS_COMMAND = {
   MILLRACE_LOG_LEVEL: SERVER_SETTINGS.MILLRACE_LOG_LEVEL,
 }
 
-/** Every setting of Millrace; also what the standalone process reads. */
+/** Of the commands that move an installation. */
+export const EXPORT_COMMAND = { ...TOPICS_COMMAND, ...STORE_SETTINGS }
+export const IMPORT_COMMAND = EXPORT_COMMAND
+
+/** What the standalone process reads. */
 export const STANDALONE_SETTINGS = {
   ...COLLECTOR_COMMAND,
   ...ENRICHER_COMMAND,
@@ -75,7 +88,49 @@ export const STANDALONE_SETTINGS = {
 }
 export type StandaloneSettings = SettingsOf<typeof STANDALONE_SETTINGS>
 
-const ALL_NAMES = Object.entries<Setting<unknown>>(STANDALONE_SETTINGS).flatMap(([name, { secret: hidden }]) =>
+const instanceUrl: Setting<string> = {
+  ...text('', 'Instance that `millrace site` and `millrace key` talk to'),
+  shown: 'http://127.0.0.1:8700',
+  parse(value) {
+    if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
+      throw new Error('must be an http or https URL')
+    return value
+  },
+}
+
+/** Of the commands that change sites and keys. */
+export const ADMIN_COMMAND = {
+  MILLRACE_URL: instanceUrl,
+  MILLRACE_ADMIN_KEY: REPORT_SETTINGS.MILLRACE_ADMIN_KEY,
+  ...dataDir,
+} satisfies SettingsSpec
+
+const geoUrl: Setting<string> = {
+  ...text(
+    'https://download.maxmind.com/geoip/databases/GeoLite2-City/download',
+    'Where `millrace geo update` downloads from; `?suffix=tar.gz` and `?suffix=tar.gz.sha256` are added',
+  ),
+  parse(value) {
+    const url = URL.canParse(value) ? new URL(value) : null
+    // The licence key goes along.
+    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) return value
+    throw new Error('must be an https URL (http for this machine only)')
+  },
+}
+
+/** Of the command that updates the geographical database. */
+export const GEO_COMMAND = {
+  MILLRACE_GEO_DATABASE: ENRICHER_SETTINGS.MILLRACE_GEO_DATABASE,
+  MILLRACE_GEO_ACCOUNT_ID: text('', 'Account id at MaxMind, for `millrace geo update`'),
+  MILLRACE_GEO_LICENSE_KEY: secret('Licence key at MaxMind, for `millrace geo update`'),
+  MILLRACE_GEO_URL: geoUrl,
+  ...dataDir,
+} satisfies SettingsSpec
+
+/** Every setting of Millrace. */
+export const ALL_SETTINGS = { ...STANDALONE_SETTINGS, ...ADMIN_COMMAND, ...GEO_COMMAND } satisfies SettingsSpec
+
+const ALL_NAMES = Object.entries<Setting<unknown>>(ALL_SETTINGS).flatMap(([name, { secret: hidden }]) =>
   hidden ? [name, `${name}_FILE`] : [name],
 )
 
@@ -88,7 +143,8 @@ export function settingsFrom<S extends SettingsSpec>(spec: S, env: Environment):
   if ('MILLRACE_LOG' in settings && settings.MILLRACE_LOG === 'kafka') {
     kafkaConnection(settings as unknown as LogSettings)
   }
-  if ('MILLRACE_ADMIN_KEY' in settings) assertReportsAreSafe(settings as unknown as StandaloneSettings)
+  if ('MILLRACE_ADMIN_KEY' in settings && 'MILLRACE_HOST' in settings)
+    assertReportsAreSafe(settings as unknown as StandaloneSettings)
   return settings
 }
 
@@ -123,12 +179,12 @@ function assertReportsAreSafe({ MILLRACE_HOST: host, MILLRACE_ADMIN_KEY: key }: 
   if (key || isLoopback(host)) return
   throw new Error(
     `MILLRACE_HOST is not a loopback address and MILLRACE_ADMIN_KEY is not set: anyone who reaches the port could read
-every report. Make a key and start again with it, for example:
+every report and change every site. Make a key and start again with it, for example:
   export MILLRACE_ADMIN_KEY=$(openssl rand -hex 32)`,
   )
 }
 
 /** Whether only this machine can reach `host`. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -1,22 +1,27 @@
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { registerQueryApi } from '@millrace/aggregator'
+import { GUARDED_ROUTES, registerAdminApi, registerQueryApi } from '@millrace/aggregator'
 import { startCollector } from '@millrace/collector'
+import { type ConfigBook, openConfigWriter } from '@millrace/config'
 import type { EmbeddedLog, EventLog } from '@millrace/log'
 import { createLogger, createServer, type Logger, requireKey } from '@millrace/server'
 import type { Store } from '@millrace/store'
+import { ensureInstallation, openConfig } from './open-config.ts'
 import { ensureTopics, openEmbedded, openKafka } from './open-log.ts'
 import { openMigratedStore } from './open-store.ts'
 import { type Pipeline, startPipeline } from './pipeline-client.ts'
 import { AT_ONCE, type Reach } from './reach.ts'
-import { type StandaloneSettings, spoolDirOf } from './settings.ts'
+import { isLoopback, type StandaloneSettings, spoolDirOf } from './settings.ts'
+import { clockFrom } from './threads.ts'
 import { VERSION } from './version.ts'
 import { whileWaiting } from './while-waiting.ts'
 
 /** How long a graceful stop waits until what was accepted is in the store; what is left is done at the next start. */
 const DRAIN_MS = 10_000
 const DRAIN_POLL_MS = 50
+/** Site of hits that name none: there from the first start on where only this machine can send. */
+const FIRST_SITE = 'default'
 
 export interface Standalone {
   readonly url: string
@@ -30,8 +35,17 @@ interface Parts {
   readonly log: EventLog
   /** The same log, when it is the embedded one. */
   readonly embedded: EmbeddedLog | null
+  readonly config: ConfigBook
   readonly store: Store
   readonly pipeline: Pipeline
+}
+
+/** Time that can be moved, for tests: what the log, the services and the salts take for now. */
+export interface MovableTime {
+  /** One float in shared memory, epoch ms; 0 = the system's clock. */
+  readonly clock: Float64Array<SharedArrayBuffer>
+  /** How often the log expires and compacts. */
+  readonly maintenanceMs: number
 }
 
 /**
@@ -41,21 +55,28 @@ interface Parts {
 export async function startStandalone(
   given: StandaloneSettings,
   onFailure: (error: Error) => void,
+  time?: MovableTime,
 ): Promise<Standalone> {
   const settings = { ...given, MILLRACE_DATA_DIR: resolve(given.MILLRACE_DATA_DIR) }
   const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'millrace')
   await mkdir(settings.MILLRACE_DATA_DIR, { recursive: true })
 
   const options = { host: settings.MILLRACE_HOST, port: settings.MILLRACE_PORT, name: 'standalone', logger }
-  const open = (reach: Reach): Promise<Parts> => openParts(settings, reach, logger, onFailure)
+  const open = (reach: Reach): Promise<Parts> => openParts(settings, { reach, logger, onFailure }, time)
   const parts = await (isLocal(settings) ? open(AT_ONCE) : whileWaiting(options, open))
-  const { log, embedded, store, pipeline } = parts
+  const { log, embedded, config, store, pipeline } = parts
+  const clock = clockFrom(time?.clock.buffer ?? null)
 
   const server = createServer({ ...options, extraMetrics: [() => pipeline.metrics()] })
-  if (settings.MILLRACE_ADMIN_KEY) requireKey(server.app, settings.MILLRACE_ADMIN_KEY, ['/v1/query'])
+  const keyOf = (text: string) => config.keyOf(text)
+  requireKey(server.app, { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf, needs: GUARDED_ROUTES })
   server.readiness.watch('pipeline', () => pipeline.problem())
-  const collector = await startCollector({ log, server, settings, spoolDir: spoolDirOf(settings) })
-  registerQueryApi({ server, store, settings, completeUntil: () => pipeline.completeUntil() })
+  server.notices.set('geo', () => pipeline.geoNotice())
+  server.readiness.watch('config', async () => config.problem())
+  const collector = await startCollector({ log, config, server, settings, clock, spoolDir: spoolDirOf(settings) })
+  registerQueryApi({ server, store, config, settings, clock, completeUntil: () => pipeline.completeUntil() })
+  const writer = openConfigWriter(log, config, clock)
+  registerAdminApi({ server, config, writer })
   const url = await server.listen()
   if (embedded) releaseRetention(embedded, pipeline).catch(onFailure)
 
@@ -65,9 +86,11 @@ export async function startStandalone(
     async close() {
       await collector.close()
       await server.close()
+      await writer.close()
       await drained(pipeline, Date.now(), DRAIN_MS)
       await pipeline.close()
       await store.close()
+      await config.close()
       await log.close()
     },
   }
@@ -78,21 +101,33 @@ type Where = Pick<StandaloneSettings, 'MILLRACE_LOG' | 'MILLRACE_CLICKHOUSE_URL'
 const isLocal = ({ MILLRACE_LOG, MILLRACE_CLICKHOUSE_URL }: Where): boolean =>
   MILLRACE_LOG === 'embedded' && MILLRACE_CLICKHOUSE_URL === ''
 
+interface OpeningParts {
+  readonly reach: Reach
+  readonly logger: Logger
+  readonly onFailure: (error: Error) => void
+}
+
 async function openParts(
   settings: StandaloneSettings,
-  reach: Reach,
-  logger: Logger,
-  onFailure: (error: Error) => void,
+  { reach, logger, onFailure }: OpeningParts,
+  time: MovableTime | undefined,
 ): Promise<Parts> {
   const logParts = { reach, logger, onFailure }
-  const embedded = settings.MILLRACE_LOG === 'embedded' ? await openEmbedded(settings, logParts) : null
+  const embedded = settings.MILLRACE_LOG === 'embedded' ? await openEmbedded(settings, logParts, time) : null
   const log = embedded ?? (await openKafka(settings, logParts))
   if (!embedded) await ensureTopics(log, settings, reach)
+  const config = await openConfig(log, { reach, logger })
+  await ensureInstallation(log, config, reach, isLoopback(settings.MILLRACE_HOST) ? [FIRST_SITE] : [])
   // Before the pipeline's: the main thread has to load the embedded engine first.
   const { store } = await openMigratedStore(settings, 'read', reach)
-  const { MILLRACE_TRUSTED_PROXIES: _, ...pipelineSettings } = settings
-  const input = { settings: pipelineSettings, logPort: embedded?.port() ?? null, build: VERSION }
-  return { log, embedded, store, pipeline: await startPipeline(input, onFailure) }
+  const { MILLRACE_TRUSTED_PROXIES: _, MILLRACE_DATACENTER_NETWORKS: __, ...pipelineSettings } = settings
+  const input = {
+    settings: pipelineSettings,
+    logPort: embedded?.port() ?? null,
+    build: VERSION,
+    clock: time?.clock.buffer ?? null,
+  }
+  return { log, embedded, config, store, pipeline: await startPipeline(input, onFailure) }
 }
 
 function placesOf(settings: Where): string {

@@ -3,16 +3,25 @@ import type { StandaloneSettings } from './settings.ts'
 
 /** What the pipeline thread is started with. */
 export interface PipelineInput {
-  /** Without the trusted proxies: only the collector needs them, and they cannot be cloned. */
-  readonly settings: Omit<StandaloneSettings, 'MILLRACE_TRUSTED_PROXIES'>
+  /** Without the lists of networks, which cannot be cloned: the thread reads the one that it needs again. */
+  readonly settings: Omit<StandaloneSettings, 'MILLRACE_TRUSTED_PROXIES' | 'MILLRACE_DATACENTER_NETWORKS'>
   /** Line to the writer of the embedded log; null: the thread opens the log on Kafka. */
   readonly logPort: MessagePort | null
   readonly build: string
+  /** One float: what this process takes for now (epoch ms); null = the system's clock. For tests. */
+  readonly clock: SharedArrayBuffer | null
 }
 
 /** Questions of the main thread to the pipeline thread, and their answers. One message each, by id. */
-export type PipelineRequest = { id: number; ask: 'complete_until' | 'metrics' | 'problem' | 'close' }
+export type PipelineRequest = { id: number; ask: 'complete_until' | 'metrics' | 'problem' | 'geo_notice' | 'close' }
 export type PipelineReply =
   | { ready: true }
   | { id: number; answer: number | string | null }
   | { id: number; error: string }
+
+/** The clock of a process whose time can be moved. 0 = now. */
+export function clockFrom(shared: SharedArrayBuffer | null): () => number {
+  if (shared === null) return Date.now
+  const time = new Float64Array(shared)
+  return () => time[0] || Date.now()
+}

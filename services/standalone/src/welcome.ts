@@ -12,6 +12,9 @@ Millrace is ready on ${url}   (${places})
     curl ${url}/v1/query -H 'content-type: application/json'${bearer} \\
       -d '{"period": "today", "include_bots": true, "metrics": ["visitors", "page_views"], "dimensions": ["path"]}'
 
+  add a site of your own:
+    millrace site add blog --timezone Europe/Vienna
+
   health ${url}/health   metrics ${url}/metrics   stop with Ctrl+C
 `
 }

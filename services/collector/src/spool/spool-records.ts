@@ -29,7 +29,10 @@ export function visitLines(
   for (const frame of read.frames)
     for (const text of linesOf(payloadOf(read, frame))) {
       const line = JSON.parse(text) as RawLine
-      const partition = read.partitions === partitions ? frame.partition : partitionOf(line, partitions)
+      const partition =
+        read.partitions === partitions
+          ? frame.partition
+          : partitionOf(line.site, line.ip, line.user_agent, line.user, partitions)
       visit(line, partition, frame.timestamp)
     }
 }
@@ -63,7 +66,10 @@ function piecesOf(read: SpoolRead, frame: SpoolFrame, partitions: number, arriva
     const line = JSON.parse(text) as RawLine
     const hits = arrivals ? arrivals.missingOf(line) : line.hits
     if (hits.length === 0) return []
-    const partition = read.partitions === partitions ? frame.partition : partitionOf(line, partitions)
+    const partition =
+      read.partitions === partitions
+        ? frame.partition
+        : partitionOf(line.site, line.ip, line.user_agent, line.user, partitions)
     const value = Buffer.from(`${hits.length === line.hits.length ? text : JSON.stringify({ ...line, hits })}\n`)
     return [{ partition, value, hits: hits.length }]
   })

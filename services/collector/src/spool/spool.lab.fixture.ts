@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppendInDoubt, type EventLog, type LogProducer, type LogReader } from '@millrace/log'
 import { createLogger, createServer, type Server } from '@millrace/server'
 import { HITS_RAW, type RawLine } from '@millrace/shared'
-import { NO_TRUSTED_PROXIES } from '../client-address.ts'
+import { EVERY_SITE } from '../config.fixture.ts'
+import { settingsWith } from '../settings.fixture.ts'
 import { type Collector, type CollectorOptions, startCollector } from '../start.ts'
 
 /**
@@ -81,8 +82,8 @@ export async function runCollector(
   const logger = createLogger('info', 'collector', { write: (line) => void logged.push(line) })
   const server = createServer({ host: '127.0.0.1', port: 0, name: 'collector', logger })
   const { maxMb = 2048, ...options } = more
-  const settings = { MILLRACE_TRUSTED_PROXIES: NO_TRUSTED_PROXIES, MILLRACE_SPOOL_MAX_MB: maxMb }
-  const collector = await startCollector({ log, server, settings, spoolDir, ...options })
+  const settings = settingsWith({ MILLRACE_SPOOL_MAX_MB: maxMb })
+  const collector = await startCollector({ log, config: EVERY_SITE, server, settings, spoolDir, ...options })
   const url = await server.listen()
   const close = async (): Promise<void> => {
     await collector.close()

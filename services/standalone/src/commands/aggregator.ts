@@ -1,6 +1,8 @@
-import { registerQueryApi, startAggregator } from '@millrace/aggregator'
+import { GUARDED_ROUTES, registerAdminApi, registerQueryApi, startAggregator } from '@millrace/aggregator'
+import { openConfigWriter } from '@millrace/config'
 import { requireKey } from '@millrace/server'
 import { HITS_ENRICHED } from '@millrace/shared'
+import { openConfig } from '../open-config.ts'
 import { openMigratedStore } from '../open-store.ts'
 import { answersInTime } from '../reach.ts'
 import { runService } from '../run-service.ts'
@@ -10,7 +12,7 @@ import { type Command, settingsHelp } from './command.ts'
 export const command: Command = {
   help: `Usage: millrace aggregator
 
-Writes enriched hits into ClickHouse, each once, and answers reports (/v1/query). Brings the schema up to date at its
+Writes enriched hits into ClickHouse, each once, answers reports (/v1/query), and takes changes of sites and keys (/v1/sites, /v1/keys). Brings the schema up to date at its
 start. Those that run share the partitions of hits.enriched; each answers reports about all of them.
 
 ${settingsHelp(AGGREGATOR_COMMAND)}`,
@@ -19,6 +21,7 @@ ${settingsHelp(AGGREGATOR_COMMAND)}`,
     const settings = serviceSettingsFrom('aggregator', AGGREGATOR_COMMAND, process.env)
     await runService('aggregator', settings, async ({ log, server, reach }) => {
       const { app, logger, registry, readiness } = server
+      const config = await openConfig(log, { reach, logger })
       const { store } = await openMigratedStore(settings, 'all', reach)
       const writer = await startAggregator({ log, store, settings, logger, registry })
       const admin = log.admin()
@@ -31,9 +34,20 @@ ${settingsHelp(AGGREGATOR_COMMAND)}`,
         answersInTime(() => store.nowMs()),
       )
       readiness.watch('aggregator', async () => writer.problem())
-      if (settings.MILLRACE_ADMIN_KEY) requireKey(app, settings.MILLRACE_ADMIN_KEY, ['/v1/query'])
-      registerQueryApi({ server, store, settings, completeUntil: () => writer.completeUntil() })
-      return { stop: () => writer.close(), release: () => store.close() }
+      readiness.watch('config', async () => config.problem())
+      const keyOf = (text: string) => config.keyOf(text)
+      requireKey(app, { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf, needs: GUARDED_ROUTES })
+      registerQueryApi({ server, store, config, settings, completeUntil: () => writer.completeUntil() })
+      const configWriter = openConfigWriter(log, config)
+      registerAdminApi({ server, config, writer: configWriter })
+      return {
+        stop: () => writer.close(),
+        async release() {
+          await configWriter.close()
+          await config.close()
+          await store.close()
+        },
+      }
     })
   },
 }

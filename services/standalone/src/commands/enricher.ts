@@ -1,5 +1,6 @@
 import { startEnricher } from '@millrace/enricher'
 import { HITS_RAW } from '@millrace/shared'
+import { ensureInstallation, openConfig } from '../open-config.ts'
 import { answersInTime } from '../reach.ts'
 import { runService } from '../run-service.ts'
 import { ENRICHER_COMMAND, serviceSettingsFrom } from '../settings.ts'
@@ -16,9 +17,13 @@ ${settingsHelp(ENRICHER_COMMAND)}`,
 
   async run() {
     const settings = serviceSettingsFrom('enricher', ENRICHER_COMMAND, process.env)
-    await runService('enricher', settings, async ({ log, server }) => {
+    await runService('enricher', settings, async ({ log, server, reach }) => {
       const { logger, registry, readiness } = server
-      const enricher = await startEnricher({ log, settings, logger, registry, build: VERSION })
+      const config = await openConfig(log, { reach, logger })
+      await ensureInstallation(log, config, reach)
+      readiness.watch('config', async () => config.problem())
+      const enricher = await startEnricher({ log, config, settings, logger, registry, build: VERSION })
+      server.notices.set('geo', async () => enricher.geo().attribution)
       const admin = log.admin()
       readiness.watch(
         'log',
@@ -28,7 +33,7 @@ ${settingsHelp(ENRICHER_COMMAND)}`,
         const standing = [...enricher.problems()].map(([partition, reason]) => `partition ${partition}: ${reason}`)
         return standing.length > 0 ? standing.join('; ') : null
       })
-      return { stop: () => enricher.close() }
+      return { stop: () => enricher.close(), release: () => config.close() }
     })
   },
 }
