@@ -76,8 +76,7 @@ export const TOPICS_COMMAND = {
 }
 
 /** Of the commands that move an installation. */
-export const EXPORT_COMMAND = { ...TOPICS_COMMAND, ...STORE_SETTINGS }
-export const IMPORT_COMMAND = EXPORT_COMMAND
+export const MOVE_COMMAND = { ...TOPICS_COMMAND, ...STORE_SETTINGS }
 
 /** What the standalone process reads. */
 export const STANDALONE_SETTINGS = {

@@ -9,7 +9,7 @@ import type { Store } from '@millrace/store'
 import { openEmbedded } from '../open-log.ts'
 import { openMigratedStore } from '../open-store.ts'
 import { AT_ONCE } from '../reach.ts'
-import { EXPORT_COMMAND, settingsFrom, spoolDirOf } from '../settings.ts'
+import { MOVE_COMMAND, settingsFrom, spoolDirOf } from '../settings.ts'
 import { VERSION } from '../version.ts'
 import { type Command, settingsHelp } from './command.ts'
 import { encodeManifest, type MovedChunk, type MovedTopics, manifestPath, TOPICS_FILE } from './moved-folder.ts'
@@ -28,12 +28,12 @@ secrets: remove it, and the old data, when the import is done.
 
   --to FOLDER    made if missing; must be empty
 
-${settingsHelp(EXPORT_COMMAND)}`,
+${settingsHelp(MOVE_COMMAND)}`,
   options: { to: { type: 'string' } },
 
   async run({ to }) {
     if (typeof to !== 'string') throw new Error('say where to: millrace export --to FOLDER')
-    const settings = settingsFrom(EXPORT_COMMAND, process.env)
+    const settings = settingsFrom(MOVE_COMMAND, process.env)
     if (settings.MILLRACE_LOG !== 'embedded' || settings.MILLRACE_CLICKHOUSE_URL !== '')
       throw new Error(
         'only a standalone folder is exported: MILLRACE_LOG must be embedded, MILLRACE_CLICKHOUSE_URL empty',

@@ -8,7 +8,7 @@ import type { Store } from '@millrace/store'
 import { ensureTopics, openKafka } from '../open-log.ts'
 import { openMigratedStore } from '../open-store.ts'
 import { patiently } from '../reach.ts'
-import { IMPORT_COMMAND, settingsFrom } from '../settings.ts'
+import { MOVE_COMMAND, settingsFrom } from '../settings.ts'
 import { type Command, settingsHelp } from './command.ts'
 import { PATIENCE_MS } from './migrate.ts'
 import { type Manifest, type MovedTopics, readManifest, TOPICS_FILE } from './moved-folder.ts'
@@ -22,12 +22,12 @@ were open at the export end there, and a hit_id that is sent again afterwards co
 
   --from FOLDER
 
-${settingsHelp(IMPORT_COMMAND)}`,
+${settingsHelp(MOVE_COMMAND)}`,
   options: { from: { type: 'string' } },
 
   async run({ from }) {
     if (typeof from !== 'string') throw new Error('say where from: millrace import --from FOLDER')
-    const settings = settingsFrom(IMPORT_COMMAND, process.env)
+    const settings = settingsFrom(MOVE_COMMAND, process.env)
     if (settings.MILLRACE_LOG !== 'kafka')
       throw new Error('the import goes into Kafka: set MILLRACE_LOG=kafka and MILLRACE_KAFKA_BROKERS')
     const folder = resolve(from)
