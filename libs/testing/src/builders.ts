@@ -32,7 +32,7 @@ export function engagement(fields: Partial<EngagementHit> & { page_id: string })
 }
 
 /** A line of hits.raw as the collector writes it. */
-export function rawLine(hits: readonly StampedHit[], fields: Partial<RawLine> = {}): RawLine {
+export function rawLine(hits: readonly StampedHit[], others: Partial<RawLine> = {}): RawLine {
   return {
     v: RAW_LINE_VERSION,
     collected_at: 0,
@@ -42,8 +42,9 @@ export function rawLine(hits: readonly StampedHit[], fields: Partial<RawLine> = 
     ip: '203.0.113.9',
     user_agent: PERSON_AGENT,
     headers: {},
-    hits: [...hits],
-    ...fields,
+    // In the order of the collector, who writes the hits last.
+    ...others,
+    hits: others.hits ?? [...hits],
   }
 }
 

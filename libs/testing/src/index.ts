@@ -1,4 +1,5 @@
 export * from './builders.ts'
+export * from './clickhouse-client.ts'
 export type { Fault } from './clickhouse-server/faults.ts'
 export * from './clickhouse-server/start-clickhouse-server.ts'
 export * from './http.ts'

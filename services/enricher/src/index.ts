@@ -1,6 +1,7 @@
 export { builtInGeoFile, readGeoDatabase } from './geo/open-geo-file.ts'
 export { BatchEnricher, type EnrichedBatch, type ReadRecord, readRaw } from './partition/enrich-batch.ts'
 export { type Enricher, type EnricherOptions, startEnricher } from './run.ts'
+export { Senders } from './senders.ts'
 export { PartitionState } from './sessions/partition-state.ts'
 export { StateReader } from './sessions/restore-rows.ts'
 export { ENRICHER_SETTINGS, type EnricherSettings } from './settings.ts'

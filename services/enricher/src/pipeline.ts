@@ -10,6 +10,7 @@ import {
   type SiteSettings,
 } from '@millrace/shared'
 import type { RawHit } from './raw-hit.ts'
+import type { Sender } from './senders.ts'
 import type { Agent, AgentReader } from './steps/agent.ts'
 import { type Arrival, NO_ARRIVAL, readArrival } from './steps/arrival.ts'
 import { judge, type RequestFacts } from './steps/bots.ts'
@@ -44,7 +45,7 @@ export interface Tools {
   readonly agents: AgentReader
   /** Networks whose visitors are bots; missing = none. */
   readonly datacenters?: { has(address: string): boolean } | undefined
-  readonly geo: Pick<GeoReader, 'locate' | 'version'>
+  readonly geo: Pick<GeoReader, 'locate' | 'source' | 'version'>
   /** Name and version of the program that writes the row. */
   readonly build: string
   /** Log epoch and partition. */
@@ -58,7 +59,7 @@ const MAX_VALUE = 99_999_999_999_999
 
 /** One row for every raw hit, whatever is in it; never throws. Pure but for the id of a visitor whose salt is gone. */
 export function enrich(hit: RawHit, site: SiteSettings, tools: Tools): EnrichedHit {
-  const { line, sent } = hit
+  const { sender, sent } = hit
   if (hit.dead !== '') return dead(hit, hit.dead, site, tools)
   const type = readType(sent.type)
   const hitId = readUuid(sent.hit_id)
@@ -66,14 +67,24 @@ export function enrich(hit: RawHit, site: SiteSettings, tools: Tools): EnrichedH
   const page = parsePage(sent.url, type !== 'engagement')
   if (page === null) return dead(hit, 'url_invalid', site, tools)
 
-  const { agent, rules } = tools.agents.read(line)
+  sender.seen ??= tools.agents.read(sender)
+  const { agent, rules } = sender.seen
   const referrer = cleanReferrer(sent.referrer)
   const botReason = judge(rules, botFactsOf(hit, referrer, tools), site) // a bot is marked, never dropped
   const arrival = type === 'engagement' ? NO_ARRIVAL : readArrival(page, referrer, site) // a signal brings nobody
-  const place = tools.geo.locate(line.ip)
-  const visitorId = line.visitor.own(hit.day) //                 last reader of the ip: it goes no further
+  const place = placeOf(sender, tools)
+  const visitorId = sender.visitor.own(hit.day) //                 last reader of the ip: it goes no further
 
   return keep(hit, site, tools, type, hitId, page, referrer, arrival, place, agent, botReason, visitorId)
+}
+
+/** Looked up once for a sender, until the database is another. */
+function placeOf(sender: Sender, { geo }: Tools): Place {
+  if (sender.place === null || sender.placedBy !== geo.source) {
+    sender.place = geo.locate(sender.ip)
+    sender.placedBy = geo.source
+  }
+  return sender.place
 }
 
 /** What the page says of its language counts before the header that the browser sends. */
@@ -82,10 +93,10 @@ function languageOf(sent: unknown, header: string): Language {
   return language.language === '' ? readLanguage(header) : language
 }
 
-function botFactsOf({ line, sent }: RawHit, referrer: Referrer, tools: Tools): RequestFacts {
+function botFactsOf({ sender, sent }: RawHit, referrer: Referrer, tools: Tools): RequestFacts {
   return {
-    headers: line.headers,
-    inDatacenter: tools.datacenters?.has(line.ip) ?? false,
+    headers: sender.headers,
+    inDatacenter: tools.datacenters?.has(sender.ip) ?? false,
     referrer: sent.referrer,
     spamReferrer: referrer.hostname !== '' && isSpamReferrer(referrer.hostname),
   }
@@ -111,19 +122,19 @@ function keep(
   botReason: BotReason | '',
   visitorId: string,
 ): EnrichedHit {
-  const { line, sent } = hit
+  const { sender, sent } = hit
   const isEvent = type === 'event'
   const isSignal = type === 'engagement'
-  const language = languageOf(sent.language, line.acceptLanguage)
+  const language = languageOf(sent.language, sender.acceptLanguage)
   const screen = readScreen(sent, agent.os)
   const mask = site.mask_values
   const title = readText(sent.title, MAX_TITLE)
   const properties = readProperties(isEvent ? sent.props : undefined, mask)
   const row: OpenRow = {
-    site: line.site,
+    site: sender.site,
     day: hit.day,
     time: hit.occurredAt,
-    received_at: line.receivedAt,
+    received_at: hit.receivedAt,
     type,
     verdict: 'keep',
     verdict_reason: '',
@@ -190,7 +201,7 @@ function keep(
     ko: hit.offset,
     ki: hit.index,
   }
-  return { row, visitor: line.visitor, arrival, place, agent }
+  return { row, visitor: sender.visitor, arrival, place, agent }
 }
 
 /** Money: in the range of the column; 0 for anything else. The writer rounds to four decimals. */
@@ -216,7 +227,8 @@ function dead(hit: RawHit, reason: DeadReason, site: SiteSettings, tools: Tools)
   const bare: RawHit = {
     offset: hit.offset,
     index: hit.index,
-    line: hit.line,
+    sender: hit.sender,
+    receivedAt: hit.receivedAt,
     sent: {},
     occurredAt: hit.occurredAt,
     day: hit.day,

@@ -3,6 +3,7 @@ import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type DeadLetter, type RawHit, type ReadingTools, readRecord } from './raw-hit.ts'
+import { Senders } from './senders.ts'
 import { Lab, NOON, READING, RULES, rawRecord } from './testing/lab.ts'
 
 function read(value: Buffer | string | null): { hits: RawHit[]; letters: DeadLetter[] } {
@@ -52,9 +53,9 @@ describe('readRecord', () => {
 
   it('takes the clock of a spool only when it is earlier', () => {
     const line = (fields: object) => read(`${JSON.stringify({ ...rawLine([view(1)]), ...fields })}\n`).hits[0]!
-    expect(line({ collected_at: NOON - 5_000 }).line.receivedAt).toBe(NOON)
-    expect(line({ collected_at: NOON - 5_000, spooled: true }).line.receivedAt).toBe(NOON - 5_000)
-    expect(line({ collected_at: NOON + 5_000, spooled: true }).line.receivedAt).toBe(NOON)
+    expect(line({ collected_at: NOON - 5_000 }).receivedAt).toBe(NOON)
+    expect(line({ collected_at: NOON - 5_000, spooled: true }).receivedAt).toBe(NOON - 5_000)
+    expect(line({ collected_at: NOON + 5_000, spooled: true }).receivedAt).toBe(NOON)
   })
 })
 
@@ -62,8 +63,8 @@ describe('visitors', () => {
   const idOf = (fields: Partial<RawLine>, tools: Partial<ReadingTools> = {}) => {
     const hits: RawHit[] = []
     const value = rawValue([rawLine([view(1)], fields)])
-    readRecord(rawRecord(7, NOON, value), { ...READING, ...tools }, hits, [])
-    return hits[0]!.line.visitor.own(hits[0]!.day)
+    readRecord(rawRecord(7, NOON, value), { ...READING, senders: new Senders(), ...tools }, hits, [])
+    return hits[0]!.sender.visitor.own(hits[0]!.day)
   }
   const german = { headers: { 'accept-language': 'de', 'accept-encoding': 'br' } }
   const english = { headers: { 'accept-language': 'en', 'accept-encoding': 'br' } }
@@ -89,6 +90,96 @@ describe('visitors', () => {
     expect(idOf(line, allowed)).toBe(byAddress)
     expect(idOf({ ...line, trust: 'public' }, { ...secret, ...allowed })).toBe(byAddress)
     expect(idOf({ ...line, user: '' }, { ...secret, ...allowed })).toBe(byAddress)
+  })
+})
+
+describe('a line as the collector writes it', () => {
+  const readText = (text: string, senders: Senders) => {
+    const hits: RawHit[] = []
+    const letters: DeadLetter[] = []
+    const configAt = readRecord(rawRecord(7, NOON, Buffer.from(`${text}\n`)), { ...READING, senders }, hits, letters)
+    return {
+      configAt,
+      letters,
+      hits: hits.map(({ sender, ...hit }) => ({ ...hit, sender: { ...sender, visitor: sender.visitor.on(hit.day) } })),
+    }
+  }
+  /** The same line with its sender unknown, known, and in a spelling that has to be parsed as a whole. */
+  const expectSame = (text: string): void => {
+    const senders = new Senders()
+    const first = readText(text, senders)
+    expect(readText(text, senders)).toEqual(first)
+    const whole = readText(text.replace('{', '{ '), new Senders())
+    expect({ ...first, letters: first.letters.length }).toEqual({ ...whole, letters: whole.letters.length })
+  }
+  const spelt = ({ v, collected_at, config_at, site, trust, ip, user_agent, headers, ...rest }: RawLine): string =>
+    JSON.stringify({
+      ...(rest.spooled && { spooled: true }),
+      v,
+      collected_at,
+      config_at,
+      site,
+      trust,
+      ip,
+      user_agent,
+      headers,
+      user: rest.user,
+      sent_at: rest.sent_at,
+      hits: rest.hits,
+    })
+
+  it('says the same, whether its sender is known or not, or all of it is parsed', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 12 })
+    const nasty = fc.oneof(text, fc.constantFrom(',"hits":[', '","hits":[{}]}', ',"sent_at":5', '\\', '"', '{"v":1,'))
+    const hit = fc.record({ hit_id: fc.uuid(), url: fc.constant('https://example.com/'), title: nasty })
+    const line = fc.record({
+      site: nasty,
+      ip: nasty,
+      user_agent: nasty,
+      headers: fc.dictionary(text, nasty),
+      user: fc.option(nasty, { nil: undefined }),
+      sent_at: fc.option(fc.maxSafeNat(), { nil: undefined }),
+      collected_at: fc.nat(),
+      config_at: fc.integer({ min: -1 }),
+      spooled: fc.option(fc.constant(true as const), { nil: undefined }),
+      hits: fc.array(hit, { maxLength: 3 }),
+    })
+    fc.assert(
+      fc.property(line, (fields) => expectSame(spelt(rawLine([], fields as Partial<RawLine>)))),
+      { numRuns: 300 },
+    )
+  })
+
+  const plain = spelt(rawLine([view(1)], { sent_at: NOON }))
+  it.each([
+    ['another version', plain.replace('"v":1', '"v":2')],
+    ['no JSON in the hits', plain.replace(/}]}$/, '}}]}')],
+    ['no JSON in the sender', plain.replace('"trust":', 'trust:')],
+    ['a field of the line among those of the sender', plain.replace('"trust":', '"v":3,"trust":')],
+    ['hits among the fields of the sender', plain.replace('"headers":{', '"headers":{"a":"b","hits":[1]},"x":{')],
+    ['hits twice', plain.replace(/}$/, ',"hits":[]}')],
+    ['more behind the hits', plain.replace(/}$/, ',"spooled":true}')],
+    ['a time with a leading zero', plain.replace(/"sent_at":/, '"sent_at":0')],
+    ['a time with a fraction', plain.replace(/("sent_at":\d+)/, '$1.5')],
+    ['a time of many digits', plain.replace(/"collected_at":\d+/, '"collected_at":12345678901234567890')],
+    ['an agent that is a number', plain.replace(/"user_agent":"[^"]*"/, '"user_agent":5')],
+    ['no end', plain.slice(0, -1)],
+  ])('says the same with %s', (_what, text) => expectSame(text))
+
+  it('is read anew when the settings of its site change', () => {
+    const senders = new Senders()
+    const read = (tools: Partial<ReadingTools>): RawHit => {
+      const hits: RawHit[] = []
+      readRecord(rawRecord(7, NOON, Buffer.from(`${plain}\n`)), { ...READING, senders, ...tools }, hits, [])
+      return hits[0]!
+    }
+    const before = read({})
+    expect(read({}).sender).toBe(before.sender)
+    const changed = { ...RULES, settings: { ...DEFAULT_SITE_SETTINGS, user_ids: true } }
+    const after = read({ rulesOf: () => changed })
+    expect(after.sender).not.toBe(before.sender)
+    const secret = Buffer.alloc(32, 7)
+    expect(read({ rulesOf: () => changed, installationSecret: () => secret }).sender).not.toBe(after.sender)
   })
 })
 

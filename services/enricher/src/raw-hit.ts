@@ -1,24 +1,11 @@
 /** Records of hits.raw taken apart into hits, without ever throwing: what cannot be read becomes a dead hit. */
 import { isAscii } from 'node:buffer'
-import { type DeadReason, RAW_LINE_VERSION } from '@millrace/shared'
+import { DEFAULT_SITE_SETTINGS, type DeadReason, RAW_LINE_VERSION, type SiteSettings } from '@millrace/shared'
+import { cutLine } from './cut-line.ts'
+import type { Sender, Senders } from './senders.ts'
 import type { SiteRules } from './sessions/step.ts'
 import { occurredAt, receivedAt } from './steps/time.ts'
 import { type SaltsByDay, VisitorIds } from './steps/visitor.ts'
-
-/** What a line says of all of its hits. */
-interface RawLineFacts {
-  readonly site: string
-  readonly userAgent: string
-  readonly acceptLanguage: string
-  /** What the collector kept of the request's headers, by lower-case name; nothing in it is trusted to be a text. */
-  readonly headers: Readonly<Record<string, unknown>>
-  /** As the collector normalised it; for the place and for networks, and never in a row. */
-  readonly ip: string
-  /** Epoch milliseconds. */
-  readonly receivedAt: number
-  /** Holds the address: the only way to it, and it answers with hashes only. */
-  readonly visitor: VisitorIds
-}
 
 /** A hit as it was sent; nothing in it is trusted to have the right type. */
 interface SentHit {
@@ -30,8 +17,10 @@ export interface RawHit {
   /** Offset of its record, and its index among the hits of the record. */
   readonly offset: number
   readonly index: number
-  readonly line: RawLineFacts
+  readonly sender: Sender
   readonly sent: SentHit
+  /** Epoch milliseconds. */
+  readonly receivedAt: number
   /** Epoch milliseconds. */
   readonly occurredAt: number
   /** Days since 1970-01-01 in the site's zone, of occurredAt. */
@@ -57,6 +46,8 @@ export interface ReadingTools {
   installationSecret(): Buffer | null
   /** Headers that tell visitors apart, beside address and agent. */
   readonly fingerprintHeaders: readonly string[]
+  /** Those that were read already. */
+  readonly senders: Senders
 }
 
 interface StoredBytes {
@@ -71,7 +62,20 @@ const LF = 10
 const NOTHING_SENT: SentHit = Object.freeze({})
 const NO_HEADERS: SentHit = Object.freeze({})
 const NO_SALTS: SaltsByDay = { saltOf: () => null }
-const NOBODY = new VisitorIds(NO_SALTS, '', '', '')
+const NOBODY: Sender = {
+  site: '',
+  userAgent: '',
+  acceptLanguage: '',
+  headers: NO_HEADERS,
+  ip: '',
+  visitor: new VisitorIds(NO_SALTS, '', '', ''),
+  text: '',
+  settings: DEFAULT_SITE_SETTINGS,
+  secret: null,
+  seen: null,
+  place: null,
+  placedBy: null,
+}
 
 /**
  * Appends every hit of a record to `hits`, one for each unreadable line too, and what is dead to `letters`. Returns the
@@ -94,6 +98,16 @@ function readLines(value: Buffer, reader: RecordReader): boolean {
     start = end + 1
   }
   return true
+}
+
+/** A line, as far as it was read. */
+interface ReadLine {
+  readonly spooled: boolean
+  readonly collectedAt: number
+  readonly configAt: unknown
+  readonly sentAt: unknown
+  readonly sender: Sender
+  readonly hits: readonly unknown[]
 }
 
 class RecordReader {
@@ -119,19 +133,53 @@ class RecordReader {
   }
 
   addLine(value: Buffer, start: number, end: number): void {
-    const line = parse(value.toString(this.#isAscii ? 'latin1' : 'utf8', start, end))
-    if (line === null || !isReadable(line)) this.addDeadLine(value.subarray(start, end), reasonOf(line))
+    const text = value.toString(this.#isAscii ? 'latin1' : 'utf8', start, end)
+    const line = this.#recognise(text) ?? this.#parse(text)
+    if (typeof line === 'string') this.addDeadLine(value.subarray(start, end), line)
     else this.#addHits(value, start, end, line)
   }
 
-  #addHits(value: Buffer, start: number, end: number, line: SentHit): void {
-    const received = receivedAt(this.#record.timestamp, line.spooled === true, line.collected_at as number)
-    const site = (line.site as string).slice(0, 64).toWellFormed()
-    const { days, settings } = this.#tools.rulesOf(site)
-    const facts = readFacts(line, site, received, settings.user_ids, this.#tools)
-    if (Number.isSafeInteger(line.config_at)) this.configAt = Math.max(this.configAt, line.config_at as number)
-    const sentAt = line.sent_at
-    const hits = line.hits as unknown[]
+  /** A line as the collector writes it: only its hits are parsed when its sender is known. null = parse all of it. */
+  #recognise(text: string): ReadLine | null {
+    const cut = cutLine(text)
+    if (cut === null) return null
+    const { spooled, collectedAt, configAt, sentAt } = cut
+    const hits = parse(cut.hits)
+    if (!Array.isArray(hits)) return null
+    const sender = this.#knownSender(cut.sender) ?? this.#learnSender(cut.sender)
+    return sender && { spooled, collectedAt, configAt, sentAt, sender, hits }
+  }
+
+  #knownSender(text: string): Sender | undefined {
+    const known = this.#tools.senders.get(text, this.#record.timestamp)
+    if (known === undefined || known.settings !== this.#tools.rulesOf(known.site).settings) return undefined
+    return known.secret === secretFor(known.settings, this.#tools) ? known : undefined
+  }
+
+  #learnSender(text: string): Sender | null {
+    const fields = parse(`{${text}}`)
+    if (!isObject(fields) || !isSender(fields)) return null
+    for (const name in fields) if (!SENDER_FIELDS.has(name)) return null
+    const sender = readSender(fields, this.#tools)
+    this.#tools.senders.set(text, sender)
+    return sender
+  }
+
+  #parse(text: string): ReadLine | DeadReason {
+    const line = parse(text)
+    if (!isObject(line)) return 'line_unreadable'
+    if (line.v !== RAW_LINE_VERSION) return 'line_version_unknown'
+    const { collected_at: collectedAt, config_at: configAt, hits } = line
+    if (!isSender(line) || typeof collectedAt !== 'number' || !Array.isArray(hits)) return 'line_unreadable'
+    const sender = readSender(line, this.#tools)
+    return { spooled: line.spooled === true, collectedAt, configAt, sentAt: line.sent_at, sender, hits }
+  }
+
+  #addHits(value: Buffer, start: number, end: number, line: ReadLine): void {
+    const { sender, hits, sentAt, configAt } = line
+    const received = receivedAt(this.#record.timestamp, line.spooled, line.collectedAt)
+    const { days } = this.#tools.rulesOf(sender.site)
+    if (Number.isSafeInteger(configAt)) this.configAt = Math.max(this.configAt, configAt as number)
     let letter = false
     for (let i = 0; i < hits.length; i++) {
       const sent = hits[i]
@@ -141,8 +189,9 @@ class RecordReader {
       this.#hits.push({
         offset: this.#record.offset,
         index: this.count++,
-        line: facts,
+        sender,
         sent: readable ? (sent as SentHit) : NOTHING_SENT,
+        receivedAt: received,
         occurredAt: time,
         day: days.dayOf(time),
         dead: readable ? '' : 'hit_invalid',
@@ -156,16 +205,9 @@ class RecordReader {
     this.#hits.push({
       offset: this.#record.offset,
       index: this.count++,
-      line: {
-        site: '',
-        userAgent: '',
-        acceptLanguage: '',
-        headers: NO_HEADERS,
-        ip: '',
-        receivedAt: time,
-        visitor: NOBODY,
-      },
+      sender: NOBODY,
       sent: NOTHING_SENT,
+      receivedAt: time,
       occurredAt: time,
       day: this.#tools.rulesOf('').days.dayOf(time),
       dead: reason,
@@ -186,53 +228,50 @@ class RecordReader {
   }
 }
 
-function parse(text: string): SentHit | null {
+/** undefined = it is no JSON. */
+function parse(text: string): unknown {
   try {
-    const line: unknown = JSON.parse(text)
-    return typeof line === 'object' && line !== null && !Array.isArray(line) ? (line as SentHit) : null
+    return JSON.parse(text)
   } catch {
-    return null
+    return undefined
   }
 }
 
 /** Only as much as is needed so that nothing throws later: the collector validates. */
-function isReadable(line: SentHit): boolean {
-  return (
-    line.v === RAW_LINE_VERSION &&
-    typeof line.site === 'string' &&
-    typeof line.ip === 'string' &&
-    typeof line.user_agent === 'string' &&
-    typeof line.collected_at === 'number' &&
-    Array.isArray(line.hits)
-  )
-}
+const isSender = (line: SentHit): boolean =>
+  typeof line.site === 'string' && typeof line.ip === 'string' && typeof line.user_agent === 'string'
 
-function reasonOf(line: SentHit | null): DeadReason {
-  return line !== null && line.v !== RAW_LINE_VERSION ? 'line_version_unknown' : 'line_unreadable'
-}
+/** What readSender reads. */
+const SENDER_FIELDS: ReadonlySet<string> = new Set(['site', 'trust', 'ip', 'user_agent', 'headers', 'user'])
 
-function readFacts(
-  line: SentHit,
-  site: string,
-  received: number,
-  allowsUserIds: boolean,
-  tools: ReadingTools,
-): RawLineFacts {
+/** Part of the ids of a sender's `user`s; null = such ids are not read. */
+const secretFor = ({ user_ids: allowed }: SiteSettings, tools: ReadingTools): Buffer | null =>
+  allowed ? tools.installationSecret() : null
+
+function readSender(line: SentHit, tools: ReadingTools): Sender {
+  const site = (line.site as string).slice(0, 64).toWellFormed()
+  const ip = line.ip as string
   const userAgent = line.user_agent as string
   const headers = isObject(line.headers) ? line.headers : NO_HEADERS
   const language = headers['accept-language']
-  const secret = allowsUserIds ? tools.installationSecret() : null
+  const { settings } = tools.rulesOf(site)
+  const secret = secretFor(settings, tools)
   return {
     site,
     userAgent,
     acceptLanguage: typeof language === 'string' ? language : '',
     headers,
-    ip: line.ip as string,
-    receivedAt: received,
+    ip,
     visitor:
       secret !== null && line.trust === 'secret' && typeof line.user === 'string' && line.user !== ''
         ? VisitorIds.ofUser(secret, site, line.user)
-        : new VisitorIds(tools.salts, site, line.ip as string, userAgent, moreOf(headers, tools.fingerprintHeaders)),
+        : new VisitorIds(tools.salts, site, ip, userAgent, moreOf(headers, tools.fingerprintHeaders)),
+    text: '',
+    settings,
+    secret,
+    seen: null,
+    place: null,
+    placedBy: null,
   }
 }
 

@@ -15,6 +15,7 @@ import { followGeoFile } from './geo/follow-geo-file.ts'
 import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
 import type { ReadingTools } from './raw-hit.ts'
 import { fixedSalts, openSalts } from './salts.ts'
+import { Senders } from './senders.ts'
 import type { EnricherSettings } from './settings.ts'
 import { rulesOfSites } from './site-rules.ts'
 import { AgentReader } from './steps/agent.ts'
@@ -91,6 +92,7 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
     rulesOf,
     installationSecret: () => config.installationSecret(),
     fingerprintHeaders: settings.MILLRACE_FINGERPRINT_INPUTS,
+    senders: new Senders(),
   }
   const agents = new AgentReader()
   const datacenters = settings.MILLRACE_DATACENTER_NETWORKS ?? undefined

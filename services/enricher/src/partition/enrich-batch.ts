@@ -105,7 +105,7 @@ export class BatchEnricher {
     const touchedBefore = state.touched.length
     let bytes = 0
     for (const hit of record.hits) {
-      const rules = this.#rulesOf(hit.line.site)
+      const rules = this.#rulesOf(hit.sender.site)
       const enriched = enrich(hit, rules.settings, this.#tools)
       step(state, enriched, rules, this.#changes)
       this.#hits.append(enriched.row)

@@ -3,7 +3,6 @@ import type { EnrichedHit, OpenRow } from '../pipeline.ts'
 import type { Agent } from '../steps/agent.ts'
 import type { Arrival } from '../steps/arrival.ts'
 import type { Place } from '../steps/place.ts'
-import { detach } from '../steps/text.ts'
 
 /** A session row whose position is not known yet. */
 export type OpenSessionRow = { -readonly [Column in keyof SessionRow]: SessionRow[Column] }
@@ -71,8 +70,8 @@ export function newSession(hit: EnrichedHit, sessionId: string): Session {
   const { row } = hit
   return {
     site: row.site,
-    visitorId: detach(row.visitor_id),
-    sessionId: detach(sessionId),
+    visitorId: row.visitor_id,
+    sessionId: sessionId,
     fromDay: row.day,
     toDay: row.day,
     next: null,

@@ -2,7 +2,6 @@
  * One hit into the sessions of its partition: duplicate or not, late or not, which session, and what becomes of it.
  * `step` reads no clock and does no I/O: the same hits in the same order always give the same rows.
  */
-import { hash } from 'node:crypto'
 import {
   BlockWriter,
   type LocalDays,
@@ -14,6 +13,7 @@ import {
 import { MonthCount } from '../month-count.ts'
 import type { EnrichedHit, OpenRow } from '../pipeline.ts'
 import { bringsNewArrival } from '../steps/arrival.ts'
+import { shortHash } from '../steps/short-hash.ts'
 import { DEDUP_MS, LATENESS_MS, type PartitionState } from './partition-state.ts'
 import {
   emptySessionRow,
@@ -80,7 +80,7 @@ function sessionFor(state: PartitionState, hit: EnrichedHit, timeoutMs: number):
 
 /** session_id: the first 64 bits of sha256 of `kp NUL offset NUL index` (decimal texts) of the session's first hit. */
 function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): string {
-  return hash('sha256', `${row.kp}\0${row.ko}\0${row.ki}`, 'hex').slice(0, 16)
+  return shortHash(`${row.kp}\0${row.ko}\0${row.ki}`)
 }
 
 /**

@@ -29,6 +29,11 @@ export class GeoReader {
     return this.#database?.version ?? ''
   }
 
+  /** What places are from: another one after `use`. */
+  get source(): object | null {
+    return this.#database
+  }
+
   get attribution(): string {
     return this.#database?.attribution ?? ''
   }

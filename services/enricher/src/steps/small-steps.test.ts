@@ -135,7 +135,15 @@ describe('VisitorIds', () => {
     const second = new VisitorIds(salts, 'blog', '::1', '')
     expect(first.on(4)).toBe('')
     expect(first.own(4)).toMatch(/^[0-9a-f]{16}$/)
-    expect(first.own(4)).toBe(first.own(4))
+    expect(first.own(4)).not.toBe(first.own(4))
     expect(first.own(4)).not.toBe(second.own(4))
+  })
+
+  it('are gone with the salt, also those that were asked for before', () => {
+    const kept = new Map([[3, Buffer.alloc(32, 3)]])
+    const ids = new VisitorIds({ saltOf: (day) => kept.get(day) ?? null }, 'blog', '::1', '')
+    expect(ids.on(3)).toMatch(/^[0-9a-f]{16}$/)
+    kept.clear()
+    expect(ids.on(3)).toBe('')
   })
 })

@@ -1,4 +1,5 @@
-import { hash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { shortHash } from './short-hash.ts'
 
 /** Salts by local day. null = none was made for that day, or it is gone. */
 export interface SaltsByDay {
@@ -16,26 +17,26 @@ let scratchSalt: Buffer | null = null
  */
 function hashIdentity(salt: Buffer, identity: string): string {
   if (identity.length * 3 + SALT_BYTES > SCRATCH.length || salt.length !== SALT_BYTES) {
-    return hash('sha256', Buffer.concat([salt, Buffer.from(identity)]), 'hex').slice(0, 16)
+    return shortHash(Buffer.concat([salt, Buffer.from(identity)]))
   }
   if (salt !== scratchSalt) {
     salt.copy(SCRATCH)
     scratchSalt = salt
   }
   const length = SCRATCH.write(identity, SALT_BYTES)
-  return hash('sha256', SCRATCH.subarray(0, SALT_BYTES + length), 'hex').slice(0, 16)
+  return shortHash(SCRATCH.subarray(0, SALT_BYTES + length))
 }
 
 /** The names of one site, address and agent, by local day. Each is hashed when it is first asked for. */
 export class VisitorIds {
   readonly #salts: SaltsByDay
   readonly #identity: string
-  // At most a day and its neighbours are asked for: three slots, no map.
-  #day0 = -1e9
+  // Salts of at most a day and its neighbours are asked for: three slots, no map.
+  #salt0: Buffer | null = null
   #id0 = ''
-  #day1 = -1e9
+  #salt1: Buffer | null = null
   #id1 = ''
-  #day2 = -1e9
+  #salt2: Buffer | null = null
   #id2 = ''
   /** The same on every day; '' = it is not. */
   #fixed = ''
@@ -53,27 +54,28 @@ export class VisitorIds {
     return ids
   }
 
-  /** The visitor's id under the salt of `day`; '' when there is no such salt. */
+  /** The visitor's id under the salt of `day`; '' when there is no such salt, or no longer. */
   on(day: number): string {
     if (this.#fixed !== '') return this.#fixed
-    if (day === this.#day0) return this.#id0
-    if (day === this.#day1) return this.#id1
-    if (day === this.#day2) return this.#id2
     const salt = this.#salts.saltOf(day)
-    return this.#keep(day, salt === null ? '' : hashIdentity(salt, this.#identity))
+    if (salt === null) return ''
+    if (salt === this.#salt0) return this.#id0
+    if (salt === this.#salt1) return this.#id1
+    if (salt === this.#salt2) return this.#id2
+    return this.#keep(salt, hashIdentity(salt, this.#identity))
   }
 
-  /** As `on`, with a random id that nobody else ever gets where the salt is gone. */
+  /** As `on`, with a random id that nobody else ever gets, nor this hit again, where the salt is gone. */
   own(day: number): string {
-    return this.on(day) || this.#keep(day, randomBytes(8).toString('hex'))
+    return this.on(day) || randomBytes(8).toString('hex')
   }
 
-  #keep(day: number, id: string): string {
-    this.#day2 = this.#day1
+  #keep(salt: Buffer, id: string): string {
+    this.#salt2 = this.#salt1
     this.#id2 = this.#id1
-    this.#day1 = this.#day0
+    this.#salt1 = this.#salt0
     this.#id1 = this.#id0
-    this.#day0 = day
+    this.#salt0 = salt
     this.#id0 = id
     return id
   }

@@ -11,6 +11,7 @@ import {
 import { BatchEnricher, readRaw } from '../partition/enrich-batch.ts'
 import type { Tools } from '../pipeline.ts'
 import type { ReadingTools } from '../raw-hit.ts'
+import { Senders } from '../senders.ts'
 import { PartitionState } from '../sessions/partition-state.ts'
 import { StateReader } from '../sessions/restore-rows.ts'
 import type { SiteRules } from '../sessions/step.ts'
@@ -41,6 +42,7 @@ export const READING: ReadingTools = {
   rulesOf,
   installationSecret: () => null,
   fingerprintHeaders: [],
+  senders: new Senders(),
 }
 export const TOOLS: Tools = { agents: new AgentReader(), geo: new GeoReader(null), build: 'test', kp: 4096 }
 
