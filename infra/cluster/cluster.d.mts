@@ -12,6 +12,10 @@ export interface ClusterStart {
   readonly clickhouseUrl?: string
   /** MILLRACE_* settings of every service. */
   readonly env?: Readonly<Record<string, string>>
+  /** Made before collectors start; default: `default` and those that the tests send to. */
+  readonly sites?: readonly string[]
+  /** Added to every broker's server.properties. */
+  readonly kafkaSettings?: Readonly<Record<string, string | number | boolean>>
   /** Of the balancer, the others follow it; without it all ports are free ones. */
   readonly basePort?: number
   /** The processes outlive this one. */
@@ -46,10 +50,14 @@ export interface Cluster {
   kill(name: string): Promise<ClusterExit | undefined>
   /** SIGTERM; resolves when the process is gone. */
   end(name: string): Promise<ClusterExit | undefined>
+  /** Starts a part (no broker) that has ended; does not wait until it is ready. */
+  start(name: string): void
   /** Starts it again, killed before if it runs; resolves when it is ready. */
   restart(name: string): Promise<void>
   pause(name: string): void
   resume(name: string): void
+  /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
+  deleteGroup(group: string): Promise<boolean>
   /** All gracefully; the data stay. */
   stop(): Promise<void>
 }

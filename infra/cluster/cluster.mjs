@@ -37,10 +37,11 @@ export async function missingTools({ balancer = true } = {}) {
 /**
  * Starts Kafka, ClickHouse (`clickhouseUrl`, else the stand-in of libs/testing), the services and the load balancer, and
  * resolves when all are ready. `basePort` is the balancer's; without it, all ports are free ones. `env` is given to every
- * service. A `dir` that holds a cluster already goes on with its data.
+ * service, `kafkaSettings` to every broker, `sites` are made. A `dir` that holds a cluster already goes on with its data.
  */
 export async function startCluster(options) {
-  const { dir, brokers = 3, balancer = true, clickhouseUrl = '', env = {}, detached = false } = options
+  const { dir, brokers = 3, balancer = true, clickhouseUrl = '', env = {}, kafkaSettings, detached = false } = options
+  const { sites = ['default', 'blog', 'shop', 'docs'] } = options
   const counts = { collector: 2, enricher: 2, aggregator: 2, ...options.services }
   const missing = await missingTools({ balancer })
   if (missing) throw new ClusterError(`Cannot start the cluster: ${missing}`)
@@ -50,7 +51,14 @@ export async function startCluster(options) {
   const kafkaPorts = options.basePort
     ? Array.from({ length: brokers }, (_, i) => options.basePort + 392 + i)
     : undefined
-  const kafka = await startKafka({ nodes: brokers, dir: join(folder, 'kafka'), ports: kafkaPorts, detached })
+  const kafkaDir = join(folder, 'kafka')
+  const kafka = await startKafka({
+    nodes: brokers,
+    dir: kafkaDir,
+    ports: kafkaPorts,
+    settings: kafkaSettings,
+    detached,
+  })
 
   const standIn = clickhouseUrl === '' ? standInOf(folder, ports.clickhouse) : null
   const shared = {
@@ -70,8 +78,12 @@ export async function startCluster(options) {
   const handle = handleOf(cluster, kafka, detached)
   try {
     await runTopics(folder, shared)
-    // ClickHouse and services at once: each waits for what it needs. The balancer last, so that it finds them ready.
-    await handle.launchAll(processes.filter(({ name }) => name !== 'balancer'))
+    // ClickHouse and services at once: each waits for what it needs. Collectors after the sites, which they read at their
+    // start, and the balancer last, so that it finds them ready.
+    const isLate = ({ name }) => name === 'balancer' || name.startsWith('collector-')
+    await handle.launchAll(processes.filter((each) => !isLate(each)))
+    await addSites(processes, sites, shared.MILLRACE_ADMIN_KEY)
+    await handle.launchAll(processes.filter(({ name }) => name.startsWith('collector-')))
     await handle.launchAll(processes.filter(({ name }) => name === 'balancer'))
     await saveState(cluster)
   } catch (error) {
@@ -174,6 +186,16 @@ async function runTopics(dir, env) {
   })
 }
 
+/** By an aggregator; those that are there already stay as they are. */
+async function addSites(processes, sites, adminKey) {
+  const aggregator = processes.find(({ name }) => name.startsWith('aggregator-'))
+  for (const id of aggregator ? sites : []) {
+    const headers = { 'content-type': 'application/json', ...(adminKey && { authorization: `Bearer ${adminKey}` }) }
+    const answer = await fetch(`${aggregator.url}/v1/sites`, { method: 'POST', headers, body: JSON.stringify({ id }) })
+    if (!answer.ok && answer.status !== 409) throw new ClusterError(`site ${id}: ${await answer.text()}`)
+  }
+}
+
 function handleOf(cluster, kafka, detached) {
   /** Exits of the processes that this one started. */
   const exits = new Map()
@@ -217,7 +239,9 @@ function handleOf(cluster, kafka, detached) {
       if (Date.now() > deadline) throw new ClusterError(`${name} did not end within ${STOP_MS / 1000} s of ${how}`)
       await delay(20)
     }
-    return exits.get(name)
+    // Its handle does not keep this process alive, and the news of its exit may still be on the way.
+    const alive = setInterval(() => {}, 1_000)
+    return exits.get(name)?.finally(() => clearInterval(alive)) ?? clearInterval(alive)
   }
 
   const handle = {
@@ -239,6 +263,8 @@ function handleOf(cluster, kafka, detached) {
     kill: (name) => (brokerOf(name) ? kafka.kill(brokerOf(name)) : end(name, 'SIGKILL')),
     /** SIGTERM: a graceful stop of one part. */
     end: (name) => (brokerOf(name) ? kafka.kill(brokerOf(name)) : end(name, 'SIGTERM')),
+    /** Starts a part (no broker) that has ended; does not wait until it is ready. */
+    start: (name) => launch(find(name)),
     /** Starts a part again, killed before if it runs; resolves when it is ready. */
     async restart(name) {
       if (brokerOf(name)) return await kafka.restart(brokerOf(name))
@@ -248,6 +274,8 @@ function handleOf(cluster, kafka, detached) {
     },
     pause: (name) => (brokerOf(name) ? kafka.pause(brokerOf(name)) : signal(find(name), 'SIGSTOP')),
     resume: (name) => (brokerOf(name) ? kafka.resume(brokerOf(name)) : signal(find(name), 'SIGCONT')),
+    /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
+    deleteGroup: (group) => kafka.deleteGroup(group),
     /** Graceful, in the order of the flow; then ClickHouse and Kafka. The data stay. */
     async stop() {
       for (const each of cluster.processes) if (isRunning(each)) signal(each, 'SIGCONT')
@@ -368,6 +396,7 @@ async function startCommand({ dir, port, brokers, 'without-balancer': withoutBal
     brokers: Number(brokers),
     balancer: !withoutBalancer,
     clickhouseUrl,
+    sites: ['default'],
     detached: true,
   })
   printStatus(cluster)

@@ -28,6 +28,8 @@ export interface KafkaCluster {
   restart(node?: number): Promise<void>
   pause(node?: number): void
   resume(node?: number): void
+  /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
+  deleteGroup(group: string): Promise<boolean>
   stop(): Promise<void>
 }
 

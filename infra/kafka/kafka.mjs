@@ -104,6 +104,14 @@ function handleOf(cluster, detached, killAll) {
     },
     pause: (id = 1) => signal(find(id), 'SIGSTOP'),
     resume: (id = 1) => signal(find(id), 'SIGCONT'),
+    /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
+    async deleteGroup(group) {
+      for (const node of cluster.nodes.filter(isRunning)) {
+        const code = await askToDelete(node.port, group).catch(() => NOT_COORDINATOR)
+        if (code === DELETED || code === NO_SUCH_GROUP) return true
+      }
+      return false
+    },
     /** kill -9 of all: nodes that stop in order, one after another, wait for a quorum that never comes back. */
     async stop() {
       process.off('exit', killAll)
@@ -348,24 +356,42 @@ async function logEnd(cluster, node) {
   return text.trim().split('\n').slice(-15).join('\n')
 }
 
-/** Number of brokers that the node knows, by a Metadata request (version 1, no topics) in Kafka's own protocol. */
-function askBrokers(port) {
-  const body = Buffer.alloc(18)
-  body.writeInt32BE(14, 0) // length
-  body.writeInt16BE(3, 4) // Metadata
-  body.writeInt16BE(1, 6) // version
-  body.writeInt32BE(1, 8) // correlation id
-  body.writeInt16BE(-1, 12) // no client id
-  body.writeInt32BE(0, 14) // no topics
+/** Number of brokers that the node knows, by a Metadata request (version 1, no topics). */
+async function askBrokers(port) {
+  return (await ask(port, 3, 1, Buffer.alloc(4))).readInt32BE(0)
+}
+
+const DELETED = 0
+const NOT_COORDINATOR = 16
+const NO_SUCH_GROUP = 69
+
+/** Why the group cannot be deleted by this node now, as an error code of Kafka's; 0 = done. By DeleteGroups, version 0. */
+async function askToDelete(port, group) {
+  const name = Buffer.from(group)
+  const body = Buffer.alloc(6 + name.length)
+  body.writeInt32BE(1, 0)
+  body.writeInt16BE(name.length, 4)
+  name.copy(body, 6)
+  return (await ask(port, 42, 0, body)).readInt16BE(10 + name.length)
+}
+
+/** The answer to one request in Kafka's own protocol, without its length and correlation id. */
+function ask(port, apiKey, version, body) {
+  const head = Buffer.alloc(14)
+  head.writeInt32BE(10 + body.length, 0) // length
+  head.writeInt16BE(apiKey, 4)
+  head.writeInt16BE(version, 6)
+  head.writeInt32BE(1, 8) // correlation id
+  head.writeInt16BE(-1, 12) // no client id
   return new Promise((done, fail) => {
     const socket = connect({ host: HOST, port, timeout: 1000 })
     let answer = Buffer.alloc(0)
-    socket.on('connect', () => socket.write(body))
+    socket.on('connect', () => socket.write(Buffer.concat([head, body])))
     socket.on('data', (chunk) => {
       answer = Buffer.concat([answer, chunk])
-      if (answer.length < 12 || answer.length < answer.readInt32BE(0) + 4) return
+      if (answer.length < 8 || answer.length < answer.readInt32BE(0) + 4) return
       socket.destroy()
-      done(answer.readInt32BE(8))
+      done(answer.subarray(8))
     })
     socket.on('timeout', () => socket.destroy(new Error('timeout')))
     socket.on('error', fail)

@@ -91,6 +91,17 @@ describe.skipIf(skip)('the services on Kafka and ClickHouse', () => {
     await expectExact()
   })
 
+  test('a collector that starts while Kafka is away takes hits, and each counts once', async () => {
+    await cluster.kill('kafka-1')
+    await cluster.restart('collector-1')
+    await sendViews()
+    await cluster.restart('kafka-1')
+    await waitUntil('its spool is empty', async () =>
+      /^millrace_collector_spool_bytes 0$/m.test(await (await fetch(`${cluster.urlOf('collector-1')}/metrics`)).text()),
+    )
+    await expectExact()
+  })
+
   test('an aggregator waits for ClickHouse, says so, and goes on', async () => {
     await cluster.kill('clickhouse')
     await cluster.kill('aggregator-1')

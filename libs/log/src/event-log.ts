@@ -70,7 +70,10 @@ export interface ConsumerHandlers {
 export interface LogConsumer {
   /** Joins the group and starts delivery. Resolves when the first assignment was handled. */
   run(topics: readonly string[], handlers: ConsumerHandlers): Promise<void>
-  /** The next delivered record of the partition is the first with an offset >= `offset`. */
+  /**
+   * The next delivered record of the partition is the first with an offset >= `offset`. Like pause() and resume() it does
+   * nothing for a partition that was lost.
+   */
   seek(topic: string, partition: number, offset: number): void
   pause(topic: string, partitions: readonly number[]): void
   resume(topic: string, partitions: readonly number[]): void

@@ -5,24 +5,37 @@ import { compareHits } from './compare-hits.ts'
 import { compareSessions } from './compare-sessions.ts'
 import { compareRollups, compareWithRecount } from './compare-totals.ts'
 import { type CheckReport, Findings } from './findings.ts'
-import { openStoppedLog } from './read-log.ts'
+import { openStoppedLog, openStoppedTopics, type StoppedLog } from './read-log.ts'
 
-export interface CheckOptions {
-  /** Data folder of a stopped installation whose log still holds everything. */
-  readonly dataDir: string
+/** Where an installation is whose log still holds everything: a data folder, or Kafka and ClickHouse. */
+export type Place =
+  | { readonly dataDir: string }
+  | { readonly brokers: readonly string[]; readonly clickhouseUrl: string }
+
+export type CheckOptions = Place & {
   readonly zone: string
   readonly sessionTimeoutMs: number
   /** What a load generator sent and what was answered; without it only the data are compared with each other. */
   readonly journal?: Journal
+  /** hit_ids that were written straight to hits.raw, beside those of the load generator: each is kept once. */
+  readonly straight?: readonly string[]
+}
+
+async function open(place: Place): Promise<{ log: StoppedLog; store: Store }> {
+  if ('dataDir' in place) {
+    const log = await openStoppedLog(place.dataDir)
+    return { log, store: await openStore({ dataDir: place.dataDir, role: 'read' }) }
+  }
+  const log = await openStoppedTopics(place.brokers)
+  return { log, store: await openStore({ url: place.clickhouseUrl, dataDir: '', role: 'read' }) }
 }
 
 /** Compares the log, the rows, the rollups and the sessions of a stopped installation with each other and with a recount. */
 export async function checkFolder(options: CheckOptions): Promise<CheckReport> {
   const findings = new Findings()
-  const log = await openStoppedLog(options.dataDir)
-  const store = await openStore({ dataDir: options.dataDir, role: 'read' })
+  const { log, store } = await open(options)
   try {
-    const kept = new KeptHits(options.journal)
+    const kept = new KeptHits(options.journal, options.straight ?? [])
     const comparison = compareHits(store, findings, (hitId) => kept.add(hitId))
     const settings = { ...options, epoch: log.epoch, salts: log.salts }
     const totals = await recount(log.rawPartitions(), settings, comparison.onHit)
@@ -54,14 +67,22 @@ class KeptHits {
   readonly #journal: Journal | undefined
   readonly #keeps: Uint8Array
   readonly #foreign: string[] = []
+  /** hit_id -> how often it was kept. */
+  readonly #straight: Map<string, number>
 
-  constructor(journal: Journal | undefined) {
+  constructor(journal: Journal | undefined, straight: readonly string[]) {
     this.#journal = journal
+    this.#straight = new Map(straight.map((hitId) => [hitId, 0]))
     this.#keeps = new Uint8Array(journal?.size ?? 0)
   }
 
   add(hitId: string): void {
     if (!this.#journal) return
+    const times = this.#straight.get(hitId)
+    if (times !== undefined) {
+      this.#straight.set(hitId, times + 1)
+      return
+    }
     const n = numberOfHitId(this.#journal.seed, hitId)
     if (n < 0 || n >= this.#keeps.length) this.#foreign.push(hitId)
     else this.#keeps[n]! += 1
@@ -73,6 +94,7 @@ class KeptHits {
     if (!journal) return 0
     let unanswered = 0
     for (const hitId of this.#foreign) findings.wrong('I1 nothing is stored that was not sent', `hit_id ${hitId}`)
+    for (const [hitId, times] of this.#straight) findings.same('I1 a hit is kept once', `hit_id ${hitId}`, 1, times)
     findings.compared('I1 nothing is stored that was not sent', journal.size)
     findings.compared('I1 every answered hit is stored', journal.count('answered'))
     findings.compared('I1 a hit is kept once', journal.size)

@@ -10,7 +10,9 @@ import type { CheckRequest } from './run-check.ts'
 
 const { plant, journalPath, ...options } = JSON.parse(process.argv[2]!) as CheckRequest
 if (plant) {
-  const store = await openStore({ dataDir: options.dataDir })
+  const store = await openStore(
+    'dataDir' in options ? { dataDir: options.dataDir } : { url: options.clickhouseUrl, dataDir: '' },
+  )
   await store.command(plant, { settings: { mutations_sync: 1 } })
   await store.close()
 }

@@ -13,6 +13,9 @@ const INVARIANTS = [
   'I5 sessions equal the independent recount',
   'I5 daily totals equal the independent recount',
   'I6 nothing is left to insert',
+  'I7 a restart changes no number of the past',
+  'I8 memory and spool stay bounded',
+  'I9 nothing behind the enricher holds an address or a user agent',
 ] as const
 export type Invariant = (typeof INVARIANTS)[number]
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type EventLog, openEmbeddedLog } from '@millrace/log'
+import { type EventLog, openEmbeddedLog, openKafkaLog, type StoredRecord } from '@millrace/log'
 import { AGGREGATOR_GROUP, decodeEnriched, HITS_ENRICHED, HITS_RAW, SALTS } from '@millrace/shared'
 import type { PartitionRecords } from '@millrace/testing'
 import type { Findings } from './findings.ts'
@@ -18,7 +18,15 @@ export interface StoppedLog {
 
 /** Opens the log in `dataDir`. Nothing else may have it open. */
 export async function openStoppedLog(dataDir: string): Promise<StoppedLog> {
-  const log = await openEmbeddedLog({ dir: join(dataDir, 'log'), hitPartitions: 1, retentionHeld: true })
+  return await stoppedLogOf(await openEmbeddedLog({ dir: join(dataDir, 'log'), hitPartitions: 1, retentionHeld: true }))
+}
+
+/** The topics on a running broker whose writers have ended. */
+export async function openStoppedTopics(brokers: readonly string[]): Promise<StoppedLog> {
+  return await stoppedLogOf(await openKafkaLog({ brokers, logger: { debug: () => {}, warn: () => {} } }))
+}
+
+async function stoppedLogOf(log: EventLog): Promise<StoppedLog> {
   const reader = log.reader()
   const partitions = await log.admin().partitions(HITS_RAW.name)
   const everything = (topic: string, partition: number) => reader.read(topic, partition, 0, Number.MAX_SAFE_INTEGER)
@@ -42,6 +50,19 @@ export async function openStoppedLog(dataDir: string): Promise<StoppedLog> {
   }
 }
 
+/** Addresses as the load generator makes them, and what its user agents begin with. */
+const SOMEBODY = /\b1\d\d\.(?:\d{3}\.){2}\d{3}\b|Mozilla\/5\.0/
+
+/** Whether a text holds an address or a user agent of the load. */
+export const namesSomebody = (text: string): boolean => SOMEBODY.test(text)
+
+function checkNobodyIsNamed(findings: Findings, partition: number, { offset, value, headers }: StoredRecord): void {
+  const privacy = 'I9 nothing behind the enricher holds an address or a user agent'
+  findings.compared(privacy, 1)
+  const texts = [value, ...Object.values(headers)].map((bytes) => bytes?.toString('latin1') ?? '')
+  if (texts.some(namesSomebody)) findings.wrong(privacy, `hits.enriched, partition ${partition}, record ${offset}`)
+}
+
 async function checkChain(log: EventLog, partitions: number, findings: Findings): Promise<number> {
   const chain = 'I4 the chain of hits.enriched is contiguous'
   const rawEnds = await log.admin().endOffsets(HITS_RAW.name)
@@ -53,6 +74,7 @@ async function checkChain(log: EventLog, partitions: number, findings: Findings)
     let nextSource = 0
     for await (const records of log.reader().read(HITS_ENRICHED.name, partition, 0, Number.MAX_SAFE_INTEGER)) {
       for (const stored of records) {
+        checkNobodyIsNamed(findings, partition, stored)
         const record = decodeEnriched(stored)
         if (record.prev !== head) continue
         findings.same(chain, `partition ${partition}, record ${stored.offset}: src_from`, nextSource, record.srcFrom)

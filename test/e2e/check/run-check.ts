@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { CheckOptions } from './check-folder.ts'
+import type { CheckOptions, Place } from './check-folder.ts'
 import type { CheckReport } from './findings.ts'
 
-export type CheckRequest = Omit<CheckOptions, 'journal'> & { readonly journalPath?: string; readonly plant?: string }
+export type CheckRequest = Place &
+  Omit<CheckOptions, 'journal' | keyof Place> & { readonly journalPath?: string; readonly plant?: string }
 
-/** Checks a stopped data folder in a new process, which alone opens it. @throws Error when the check itself failed */
+/** Checks a stopped installation in a new process, which alone opens its folder. @throws Error when the check itself failed */
 export async function runCheck(request: CheckRequest): Promise<CheckReport> {
   const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
   const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', cli, JSON.stringify(request)])

@@ -34,7 +34,7 @@ export interface CrashResult {
   readonly load: LoadReport
   readonly report: CheckReport
   /** To check the same folder again. */
-  readonly request: CheckRequest
+  readonly request: CheckRequest & { readonly dataDir: string }
   /** Removes the folder. */
   readonly clean: () => void
 }

@@ -20,25 +20,34 @@ export async function reasonToSkip(): Promise<string | null> {
   return missing
 }
 
-export interface TestBroker extends KafkaCluster {
-  readonly dir: string
+/** What a test looks at in the broker's data folder. */
+interface BrokerDisk {
+  checkpoint(): Promise<string>
+  /** Names in the folder of a partition, such as `test.topic-0`. */
+  files(partition: string): Promise<string[]>
+}
+
+/** A broker that tests may look into, wherever it runs. */
+interface ReachedBroker {
+  readonly disk: BrokerDisk
   open(options?: Partial<KafkaLogOptions>): ReturnType<typeof openKafkaLog>
   /** The client itself, to look at the broker from outside. */
   withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T>
+}
+
+export interface TestBroker extends KafkaCluster, ReachedBroker {
+  readonly dir: string
   remove(): Promise<void>
 }
 
-/** A broker (or three) in a folder of its own. */
-export async function startBroker(nodes: 1 | 3 = 1): Promise<TestBroker> {
-  const dir = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
-  const kafka = await startKafka({ nodes, dir, settings: { 'log.cleaner.backoff.ms': CLEANER_TURN_MS } })
+/** The broker at these addresses. */
+export function brokerAt(brokers: readonly string[], disk: BrokerDisk): ReachedBroker {
   return {
-    ...kafka,
-    dir,
+    disk,
     open: (options = {}) =>
-      openKafkaLog({ brokers: kafka.brokers, logger: SILENT, topicPrefix: PREFIX, heartbeatMs: 100, ...options }),
+      openKafkaLog({ brokers, logger: SILENT, topicPrefix: PREFIX, heartbeatMs: 100, ...options }),
     withAdmin: async (work) => {
-      const admin = createKafka({ brokers: kafka.brokers, logger: SILENT }).admin()
+      const admin = createKafka({ brokers, logger: SILENT }).admin()
       await admin.connect()
       try {
         return await work(admin)
@@ -46,6 +55,21 @@ export async function startBroker(nodes: 1 | 3 = 1): Promise<TestBroker> {
         await admin.disconnect()
       }
     },
+  }
+}
+
+/** A broker (or three) in a folder of its own. */
+export async function startBroker(nodes: 1 | 3 = 1): Promise<TestBroker> {
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
+  const kafka = await startKafka({ nodes, dir, settings: { 'log.cleaner.backoff.ms': CLEANER_TURN_MS } })
+  const data = join(dir, 'node-1', 'data')
+  return {
+    ...kafka,
+    dir,
+    ...brokerAt(kafka.brokers, {
+      checkpoint: async () => readFileSync(join(data, 'cleaner-offset-checkpoint'), 'utf8'),
+      files: async (partition) => readdirSync(join(data, partition)),
+    }),
     remove: async () => {
       await kafka.stop()
       rmSync(dir, { recursive: true, force: true })
@@ -54,8 +78,8 @@ export async function startBroker(nodes: 1 | 3 = 1): Promise<TestBroker> {
 }
 
 /** The broker behind the contract suite. */
-export async function openContractLog(broker: TestBroker): Promise<ContractLog> {
-  const others: Awaited<ReturnType<TestBroker['open']>>[] = []
+export async function openContractLog(broker: ReachedBroker): Promise<ContractLog> {
+  const others: Awaited<ReturnType<ReachedBroker['open']>>[] = []
   const time = new PassedTime(broker)
   let log = await broker.open()
   return {
@@ -90,12 +114,12 @@ interface Mark {
  * the broker's own, with its waiting times made short.
  */
 class PassedTime {
-  readonly #broker: TestBroker
+  readonly #broker: ReachedBroker
   readonly #marks: Mark[] = []
   readonly #hastened = new Set<string>()
   #now = 0
 
-  constructor(broker: TestBroker) {
+  constructor(broker: ReachedBroker) {
     this.#broker = broker
   }
 
@@ -123,14 +147,14 @@ class PassedTime {
     if (!this.#hastened.has(topic)) await hasten(admin, topic)
     this.#hastened.add(topic)
     await sleep(CLEANER_TURN_MS) // old enough for the next record to begin a new segment
-    const data = join(this.#broker.dir, 'node-1', 'data')
-    const cleanedTo = (): number => {
-      const checkpoint = readFileSync(join(data, 'cleaner-offset-checkpoint'), 'utf8')
+    const { disk } = this.#broker
+    const cleanedTo = async (): Promise<number> => {
+      const checkpoint = await disk.checkpoint()
       return Number(new RegExp(`^${topic} 0 (\\d+)$`, 'm').exec(checkpoint)?.[1] ?? 0)
     }
-    const segments = readdirSync(join(data, `${topic}-0`)).filter((file) => /^\d+\.log$/.test(file))
+    const segments = (await disk.files(`${topic}-0`)).filter((file) => /^\d+\.log$/.test(file))
     const active = Math.max(...segments.map((file) => Number.parseInt(file, 10)))
-    while (cleanedTo() < active) await sleep(20)
+    while ((await cleanedTo()) < active) await sleep(20)
   }
 }
 

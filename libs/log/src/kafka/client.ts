@@ -1,6 +1,7 @@
 import { connect as connectPlain, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import kafkajs, { type Cluster, type Consumer, type ISocketFactoryArgs, type Kafka, type KafkaConfig } from 'kafkajs'
+import { calmRequestQueues } from './calm-request-queue.ts'
 import { registerCodecs } from './codecs.ts'
 
 /** Where the client's own log lines go (a pino logger fits). */
@@ -36,6 +37,7 @@ const METADATA_MAX_AGE_MS = 60_000
 /** The one place where the client is configured. */
 export function createKafka({ brokers, ssl, sasl, logger }: KafkaConnection): Kafka {
   registerCodecs()
+  calmRequestQueues()
   return new kafkajs.Kafka({
     clientId: 'millrace',
     brokers: [...brokers],

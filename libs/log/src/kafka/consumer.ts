@@ -101,16 +101,16 @@ export class KafkaConsumer implements LogConsumer {
 
   seek(topic: string, partition: number, offset: number): void {
     checkOffset(offset)
-    this.#flow(topic, partition).seek(offset)
+    this.#flow(topic, partition)?.seek(offset)
     this.#go()
   }
 
   pause(topic: string, partitions: readonly number[]): void {
-    for (const partition of partitions) this.#flow(topic, partition).isPaused = true
+    this.#setPaused(topic, partitions, true)
   }
 
   resume(topic: string, partitions: readonly number[]): void {
-    for (const partition of partitions) this.#flow(topic, partition).isPaused = false
+    this.#setPaused(topic, partitions, false)
     this.#go()
   }
 
@@ -146,10 +146,16 @@ export class KafkaConsumer implements LogConsumer {
     return this.#tenure ? [...this.#tenure.flows.values()] : []
   }
 
-  #flow(topic: string, partition: number): PartitionFlow {
-    const flow = this.#tenure?.flows.get(keyOf(topic, partition))
-    if (!flow) throw new Error(`${topic}/${partition} is not assigned to this consumer`)
-    return flow
+  #setPaused(topic: string, partitions: readonly number[], isPaused: boolean): void {
+    for (const partition of partitions) {
+      const flow = this.#flow(topic, partition)
+      if (flow) flow.isPaused = isPaused
+    }
+  }
+
+  /** Undefined for a partition that was lost: its worker cannot have heard of it yet. */
+  #flow(topic: string, partition: number): PartitionFlow | undefined {
+    return this.#tenure?.flows.get(keyOf(topic, partition))
   }
 
   /** The client has joined. The handlers hear of it when they are done with what was before. */

@@ -52,7 +52,11 @@ export class Membership {
   readonly #options: MembershipOptions
   readonly #consumer: Consumer
   #cluster!: Cluster
-  #current: { readonly generation: Generation; readonly stamp: PromiseWithResolvers<Stamp> } | null = null
+  #current: {
+    readonly generation: Generation
+    readonly stamp: PromiseWithResolvers<Stamp>
+    heartbeats: number
+  } | null = null
   #stamped: Generation | null = null
   #lastStamp: Stamp | null = null
   #lastMember: string | null = null
@@ -89,7 +93,10 @@ export class Membership {
       const { memberId, groupGenerationId } = payload
       // The only event that names the generation. One of an earlier member or generation is not ours.
       if (this.#current?.generation.memberId !== memberId) return
-      if (this.#current.generation !== this.#stamped && groupGenerationId <= this.#lastGenerationOf(memberId)) return
+      const isNew = groupGenerationId > this.#lastGenerationOf(memberId)
+      // A member that joins again while the group stays as it is (its coordinator had moved) keeps its generation. Heartbeats
+      // are sent one at a time: only the first one after a join can have been sent before it.
+      if (this.#current.generation !== this.#stamped && !isNew && ++this.#current.heartbeats < 2) return
       this.#stamped = this.#current.generation
       this.#lastStamp = { memberId, groupGenerationId }
       this.#current.stamp.resolve(this.#lastStamp)
@@ -173,7 +180,7 @@ export class Membership {
     const stamp = withResolvers<Stamp>()
     stamp.promise.catch(() => {})
     const generation: Generation = { partitions, memberId, stamp: stamp.promise, isValid: true }
-    this.#current = { generation, stamp }
+    this.#current = { generation, stamp, heartbeats: 0 }
     this.#coordinator = null
     this.#lastMember = memberId
     this.#options.onJoined(generation)

@@ -1,4 +1,6 @@
+import { CONFIG } from '@millrace/shared'
 import type { EventLog, LogAdmin, LogConsumer, LogProducer, LogReader } from '../event-log.ts'
+import { readMove } from '../move.ts'
 import { KafkaAdmin } from './admin.ts'
 import { createKafka, type KafkaConnection, openCluster } from './client.ts'
 import { KafkaConsumer } from './consumer.ts'
@@ -17,6 +19,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly heartbeatMs?: number
   /** From the first try of an append until it counts as in doubt. Milliseconds. */
   readonly appendTimeoutMs?: number
+  /** Do not wait for a broker: what needs one connects when it is used. */
+  readonly mayBeAway?: boolean
   /** Told when a consumer cannot go on (guard 9: a dead consumer in a live process is worse than none). Without it, it is thrown. */
   readonly onFailure?: (error: Error) => void
 }
@@ -28,11 +32,12 @@ const HEARTBEAT_MS = 300
 /**
  * The event log on Apache Kafka, over kafkajs with a guard for each of its known faults; guards in the comments of this
  * folder are numbered as in its README.md.
- * @throws Error when no broker answers
+ * @throws Error when no broker answers, unless that may be
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
   const kafka = createKafka(options)
   const cluster = openCluster(kafka)
+  if (options.mayBeAway) return new KafkaLog(kafka, cluster, options)
   try {
     await cluster.connect()
   } catch (error) {
@@ -93,9 +98,10 @@ class KafkaLog implements EventLog {
     return this.#admin()
   }
 
-  /** 1 until growing and moving exist: the epoch will then be kept in millrace.config under the key `installation`. */
+  /** 1, until something was moved into these topics: then what the move has written into millrace.config. */
   async epoch(): Promise<number> {
-    return 1
+    if ((await this.#admin().facts(CONFIG.name)) === null) return 1
+    return (await readMove(this))?.epoch ?? 1
   }
 
   async close(): Promise<void> {

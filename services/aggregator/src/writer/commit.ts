@@ -1,8 +1,8 @@
-import type { PartitionPosition } from '@millrace/log'
+import { CommitRefused, type PartitionPosition } from '@millrace/log'
 import { HITS_ENRICHED } from '@millrace/shared'
 import { cursorAfter, type Share } from './batch.ts'
 import type { Partition } from './partitions.ts'
-import { encodeDone, encodePlan, type Plan } from './plan.ts'
+import { encodeClaim, encodeDone, encodePlan, type Plan } from './plan.ts'
 import { expectedSlices, sliceKey } from './slices.ts'
 import type { Tools } from './tools.ts'
 
@@ -16,12 +16,32 @@ export async function commitPlans(tools: Tools, plans: readonly { owner: Partiti
       )
     owner.plan = plan
   }
+  assertOurs(
+    tools,
+    plans.map(({ owner }) => owner),
+  )
   const finished = tools.partitions.unsettled()
   await tools.consumer.commit([
     ...plans.map(({ owner, plan }) => positionOf(owner, encodePlan(plan))),
     ...finished.map((owner) => positionOf(owner, encodeDone(owner.done))),
   ])
   for (const owner of finished) owner.dirty = false
+}
+
+/**
+ * Takes partitions whose positions are lost, before their owner completes anything: whoever gets them next knows until
+ * when its inserts may begin. @throws CommitRefused
+ */
+export async function commitClaims(tools: Tools, owners: readonly Partition[], until: number): Promise<void> {
+  assertOurs(tools, owners)
+  await tools.consumer.commit(owners.map((owner) => positionOf(owner, encodeClaim(owner.assignment.low, until))))
+}
+
+/** A partition that was lost and came back is another one: its new owner has looked at its position already. */
+function assertOurs(tools: Tools, owners: readonly Partition[]): void {
+  for (const owner of owners) {
+    if (!tools.partitions.owns(owner)) throw new CommitRefused(`partition ${owner.partition} is not ours any more`)
+  }
 }
 
 /** Commits empty plans: all of it is inserted, a restart has nothing to check. */

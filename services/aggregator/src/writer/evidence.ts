@@ -30,6 +30,7 @@ export function readEvidence(store: Pick<Store, 'query'>): Evidence {
            SELECT toYYYYMM(day) AS month, maxMap(wm) AS marks FROM millrace.${name(target)}
            WHERE site = '' GROUP BY month
          )`,
+        { current: name(target) },
       )
       return koBySlice(rows)
     },
@@ -39,6 +40,7 @@ export function readEvidence(store: Pick<Store, 'query'>): Evidence {
            SELECT kp, toYYYYMM(day) AS month, ko AS marker FROM millrace.sessions
            WHERE site = '' GROUP BY kp, month, marker HAVING sum(sign) > 0
          ) GROUP BY kp, month`,
+        { current: SESSIONS },
       )
       return koBySlice(rows)
     },
@@ -47,6 +49,7 @@ export function readEvidence(store: Pick<Store, 'query'>): Evidence {
       const rows = await store.query<{ kp: number; month: number; n: string }>(
         `SELECT kp, toYYYYMM(day) AS month, count() AS n FROM millrace.hits
          WHERE ${slices.map(range).join(' OR ')} GROUP BY kp, month`,
+        { current: HITS },
       )
       return new Map(rows.map((row) => [sliceKey(row), Number(row.n)]))
     },
@@ -55,6 +58,7 @@ export function readEvidence(store: Pick<Store, 'query'>): Evidence {
       const rows = await store.query<{ kp: number; month: number; ko: string }>(
         `SELECT kp, toYYYYMM(day) AS month, max(h.ko) AS ko FROM millrace.hits AS h
          WHERE kp IN (${kps.map(whole).join(', ')}) GROUP BY kp, month`,
+        { current: HITS },
       )
       return koBySlice(rows)
     },

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { ANY_HEAD } from './chain.ts'
-import { decodePosition, encodeDone, encodePlan, logComment, MAX_METADATA_CHARS, type Plan } from './plan.ts'
+import {
+  decodePosition,
+  encodeClaim,
+  encodeDone,
+  encodePlan,
+  logComment,
+  MAX_METADATA_CHARS,
+  type Plan,
+} from './plan.ts'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
 const PLAN: Plan = {
@@ -13,7 +21,7 @@ const PLAN: Plan = {
 
 describe('encodePlan', () => {
   it('comes back as it was', () => {
-    expect(decodePosition(encodePlan(PLAN))).toEqual({ done: PLAN.before, plan: PLAN })
+    expect(decodePosition(encodePlan(PLAN))).toEqual({ done: PLAN.before, plan: PLAN, claimedUntil: null })
   })
   it('commits the first offset of the plan: what is done lies below', () => {
     expect(encodePlan(PLAN).offset).toBe(12)
@@ -29,9 +37,16 @@ describe('encodeDone', () => {
   it.each([{ next: 0, head: -1, srcMax: -1 }, PLAN.before, { next: 9, head: ANY_HEAD, srcMax: 4 }])(
     'comes back without a plan: %o',
     (done) => {
-      expect(decodePosition(encodeDone(done))).toEqual({ done, plan: null })
+      expect(decodePosition(encodeDone(done))).toEqual({ done, plan: null, claimedUntil: null })
     },
   )
+})
+
+describe('encodeClaim', () => {
+  it('says that nothing is known, and until when inserts of its owner may begin', () => {
+    const done = { next: 4, head: ANY_HEAD, srcMax: -1 }
+    expect(decodePosition(encodeClaim(4, 77))).toEqual({ done, plan: null, claimedUntil: 77 })
+  })
 })
 
 describe('decodePosition', () => {

@@ -1,5 +1,5 @@
 import type { Position } from '@millrace/log'
-import type { Cursor } from './chain.ts'
+import { ANY_HEAD, type Cursor } from './chain.ts'
 
 /**
  * A committed plan of one partition: done below `before.next`, the enriched offsets [before.next, last] are being
@@ -18,6 +18,11 @@ export interface Plan {
 export interface Committed {
   readonly done: Cursor
   readonly plan: Plan | null
+  /**
+   * Not null: nobody knows what is inserted, the group had lost its position. An owner is finding out, whose own inserts
+   * begin until then: epoch ms of the store's clock.
+   */
+  readonly claimedUntil: number | null
 }
 
 /** Kafka's default limit of the metadata of a position (offset.metadata.max.bytes). */
@@ -30,6 +35,10 @@ export function encodePlan({ before, last, flush, attempt, deadline }: Plan): Po
 
 /** The position to commit when everything before `done.next` is inserted and nothing is on its way. */
 export const encodeDone = (done: Cursor): Position => position(done, {})
+
+/** The position of a partition whose own was lost, while its owner looks into the store and completes what is missing. */
+export const encodeClaim = (low: number, until: number): Position =>
+  position({ next: low, head: ANY_HEAD, srcMax: -1 }, { claimed_until: until })
 
 function position(cursor: Cursor, more: object): Position {
   const metadata = JSON.stringify({ v: 1, head: cursor.head, src_max: cursor.srcMax, ...more })
@@ -47,7 +56,8 @@ export function decodePosition({ offset, metadata }: Position): Committed {
   }
   if (fields.v !== 1) throw new Error('committed position: its metadata is not ours')
   const done = { next: offset, head: whole('head', -2), srcMax: whole('src_max', -1) }
-  if (fields.flush === undefined) return { done, plan: null }
+  if (fields.claimed_until !== undefined) return { done, plan: null, claimedUntil: whole('claimed_until', 0) }
+  if (fields.flush === undefined) return { done, plan: null, claimedUntil: null }
   const last = whole('last', offset)
   const plan = {
     before: done,
@@ -56,7 +66,7 @@ export function decodePosition({ offset, metadata }: Position): Committed {
     attempt: whole('attempt', 1),
     deadline: whole('deadline', 0),
   }
-  return { done, plan }
+  return { done, plan, claimedUntil: null }
 }
 
 function parse(metadata: string): Record<string, unknown> {

@@ -76,8 +76,9 @@ async function fence(tools: Tools, owners: readonly Partition[], tries: number):
     tools,
     owners.map((owner) => ({ owner, plan: { ...owner.plan!, ...attempt } })),
   )
-  await store.killInserts(flushPrefix(attempt.flush))
+  // In this order: what reaches the store before its deadline may begin after a kill, and run on when the deadline is past.
   if (limits.waitForDeadline) await passDeadline(tools, old)
+  await store.killInserts(flushPrefix(attempt.flush))
   return attempt
 }
 

@@ -1,7 +1,7 @@
 import { HITS_ENRICHED } from '@millrace/shared'
 import { type Cursor, type Link, linkOf, longestChain, startIn } from './chain.ts'
 import { HITS, keepsWatermarks, SESSIONS } from './evidence.ts'
-import { mend } from './mend.ts'
+import { claim, mend } from './mend.ts'
 import type { Partition } from './partitions.ts'
 import { type Committed, decodePosition } from './plan.ts'
 import { checkNotAhead, recover } from './recover.ts'
@@ -13,14 +13,35 @@ import type { Tools } from './tools.ts'
  * that contradict the store are stopped; errors of log and store leave the others in phase `starting`: try again.
  */
 export async function restore(tools: Tools, starting: readonly Partition[]): Promise<void> {
+  await claimLost(tools, starting)
   const marks = await readMarks(tools)
   noteLiveMarkers(tools, marks, starting)
   for (const owner of starting) {
-    if (owner.plan === null) await guarded(tools, owner, () => takePosition(tools, owner, marks))
+    if (owner.plan === null && tools.partitions.owns(owner))
+      await guarded(tools, owner, () => takePosition(tools, owner, marks))
   }
   for (const owners of byFlush(starting)) await recover(tools, owners, 'open_plan')
   for (const owner of starting) {
     if (owner.plan === null && owner.phase === 'starting' && tools.partitions.owns(owner)) activate(tools, owner)
+  }
+}
+
+/** The first start of an installation has nothing to look for; else what the store shows must not change any more. */
+async function claimLost(tools: Tools, starting: readonly Partition[]): Promise<void> {
+  const lost = starting.filter((owner) => tools.partitions.owns(owner) && owner.plan === null && isLost(owner))
+  if (lost.length === 0) return
+  const traces = [...(await readMarks(tools)).values(), await tools.evidence.largestHits(lost.map(({ kp }) => kp))]
+  const stored = lost.filter(({ kp }) => traces.some((marks) => largestMark(marks, kp) >= 0))
+  if (stored.length > 0) await claim(tools, stored)
+}
+
+/** A position that cannot be read is no lost one: a person has to look at it. */
+function isLost({ assignment: { committed } }: Partition): boolean {
+  if (committed === null) return true
+  try {
+    return decodePosition(committed).claimedUntil !== null
+  } catch {
+    return false
   }
 }
 
@@ -34,10 +55,14 @@ async function guarded(tools: Tools, owner: Partition, look: () => Promise<void>
 }
 
 async function takePosition(tools: Tools, owner: Partition, marks: Marks): Promise<void> {
-  const { done, plan } = committedOf(owner) ?? { done: await startWithoutPosition(tools, owner, marks), plan: null }
+  const lost = isLost(owner)
+  const { done, plan } = (lost ? null : committedOf(owner)) ?? {
+    done: await startWithoutPosition(tools, owner, marks),
+    plan: null,
+  }
   owner.done = done
   owner.plan = plan
-  owner.dirty = owner.assignment.committed === null
+  owner.dirty = lost
   if (plan === null)
     for (const [name, of] of marks) checkNotAhead(owner.kp, largestMark(of, owner.kp), done.srcMax, name)
 }

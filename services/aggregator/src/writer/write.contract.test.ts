@@ -81,7 +81,7 @@ function behind(fuse: Fuse, log: EventLog, epoch: number): { log: EventLog; stor
 const start = ({ epoch }: Run, log: EventLog, fuse: Fuse) =>
   startAggregator({
     ...behind(fuse, log, epoch),
-    settings: { MILLRACE_TIMEZONE: 'UTC' },
+    settings: { MILLRACE_TIMEZONE: 'UTC', MILLRACE_RETENTION_DAYS: 0 },
     logger,
     registry: new Registry(),
     limits: LIMITS,

@@ -205,6 +205,30 @@ describe('startWriter', { timeout: 120_000 }, () => {
     expect(wrong > 0).toBe(!exact)
   })
 
+  it('inserts every row once when the group forgets its positions after a crash, and an owner that looks for them sleeps', async () => {
+    const limits = { waitForDeadline: true, deadlineMs: 20 }
+    const steps = await stepsOfCleanRun()
+    await forSteps(5, steps, 6, async (at) => {
+      for (let then = 1; then < 48; then += 4) {
+        const { world, chains } = newWorld()
+        const fuse = new Fuse(at, 'crash')
+        open(world, fuse, { limits })
+        await until(() => fuse.burnt)
+        world.committed.clear()
+        const sleeps = new Fuse(then, 'sleep')
+        const sleeper = open(world, sleeps, { limits })
+        await until(() => sleeps.burnt || settled(world))
+        const other = open(world, CALM(), { limits })
+        await until(() => settled(world))
+        sleeps.wake()
+        await (await sleeper.starting).close()
+        await (await other.starting).close()
+        finishRunning(world)
+        expect({ at, then, problems: problemsOf(world, chains) }).toEqual({ at, then, problems: [] })
+      }
+    })
+  })
+
   it('gathers about two batches while an insert takes long, and no more', async () => {
     const { world, chains } = newWorld(60)
     let finish: () => void = () => {}

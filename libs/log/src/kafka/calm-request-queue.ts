@@ -1,0 +1,31 @@
+import { createRequire } from 'node:module'
+
+/** The queue of a connection's requests in kafkajs, as far as it is touched here. */
+export interface RequestQueue {
+  /** Requests that wait because the broker throttles, or too many are in flight. */
+  readonly pending: readonly unknown[]
+  /** Sets a timer to look at them, unless one is set. */
+  scheduleCheckPendingRequests(): void
+}
+
+const require = createRequire(import.meta.url)
+const CALMED = Symbol.for('millrace.calmed')
+
+/** kafkajs' class of it. It is no part of the public face of the package: libs/log/package.json pins the version. */
+export const requestQueueClass = (): { readonly prototype: RequestQueue & { [CALMED]?: true } } =>
+  require('kafkajs/src/network/requestQueue/index.js')
+
+/**
+ * Guard 12: the client sets that timer also when nothing waits. It fires after 1 ms, finds nothing and sets itself again,
+ * for as long as the connection lives: 1,000 times a second for each. Every way to a waiting request sets the timer anew,
+ * so nothing is lost when it is set for waiting requests only. See docs/decisions/0004.
+ */
+export function calmRequestQueues(): void {
+  const { prototype } = requestQueueClass()
+  if (prototype[CALMED]) return
+  const schedule = prototype.scheduleCheckPendingRequests
+  prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+    if (this.pending.length > 0) schedule.call(this)
+  }
+  prototype[CALMED] = true
+}
