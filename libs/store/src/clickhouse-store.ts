@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { CLUSTER_INSERT_SETTINGS } from './cluster.ts'
 import type { Engine, InsertStatement } from './engine.ts'
 import { INSERT_SETTINGS, REQUIRED } from './insert-settings.ts'
 import { identifier, literal } from './sql-text.ts'
@@ -22,14 +23,16 @@ const KILL_AGAIN_MS = 200
 
 /** The Store over either engine: everything that is SQL, and nothing that depends on how ClickHouse is reached. */
 export class ClickHouseStore implements Store {
+  readonly cluster: string
   readonly #engine: Engine
   readonly #inserts = new Set<RunningInsert>()
   readonly #columns = new Map<string, Promise<readonly Column[]>>()
   #insertSettings: Promise<Readonly<Record<string, string | number>>> | undefined
   #closed = false
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, cluster = '') {
     this.#engine = engine
+    this.cluster = cluster
   }
 
   get shared(): boolean {
@@ -38,6 +41,7 @@ export class ClickHouseStore implements Store {
 
   async query<Row>(sql: string, options: QueryOptions = {}): Promise<Row[]> {
     this.#assertOpen()
+    if (this.cluster && options.current) await this.#catchUp(options.current)
     const all = { ...options, settings: { ...QUERY_SETTINGS, ...options.settings } }
     if (!options.signal) return this.#engine.query<Row>(sql, all)
     return this.#abortable(options.signal, all, (tagged) => this.#engine.query<Row>(sql, tagged))
@@ -100,13 +104,24 @@ export class ClickHouseStore implements Store {
     await Promise.all(ours.map((running) => running.done))
   }
 
+  /** Fails when parts cannot be fetched: another replica has them, and what it has counts. */
+  #catchUp(table: string): Promise<void> {
+    return this.#engine.command(`SYSTEM SYNC REPLICA millrace.${identifier(table)} LIGHTWEIGHT`, {})
+  }
+
   async #killElsewhere(logCommentPrefix: string): Promise<void> {
+    const everywhere = this.cluster
+      ? {
+          on: ` ON CLUSTER ${literal(this.cluster)}`,
+          processes: `clusterAllReplicas(${literal(this.cluster)}, system.processes)`,
+        }
+      : { on: '', processes: 'system.processes' }
     const matching = `startsWith(Settings['log_comment'], ${literal(logCommentPrefix)}) AND query_kind = 'Insert'`
     for (;;) {
-      const left = await this.#engine.inspect(`SELECT query_id FROM system.processes WHERE ${matching}`)
+      const left = await this.#engine.inspect(`SELECT query_id FROM ${everywhere.processes} WHERE ${matching}`)
       if (left.length === 0) return
       // SYNC would wait inside the server, past our request's time limit
-      await this.#engine.inspect(`KILL QUERY WHERE ${matching} ASYNC`)
+      await this.#engine.inspect(`KILL QUERY${everywhere.on} WHERE ${matching} ASYNC`)
       await new Promise((resolve) => setTimeout(resolve, KILL_POLL_MS))
     }
   }
@@ -172,7 +187,8 @@ export class ClickHouseStore implements Store {
     const known = new Set(rows.map((row) => row.name))
     const missing = REQUIRED.filter((name) => !known.has(name))
     if (missing.length > 0) throw new Error(`this ClickHouse does not know the settings ${missing.join(', ')}`)
-    return Object.fromEntries(Object.entries(INSERT_SETTINGS).filter(([name]) => known.has(name)))
+    const settings = Object.fromEntries(Object.entries(INSERT_SETTINGS).filter(([name]) => known.has(name)))
+    return this.cluster ? { ...settings, ...CLUSTER_INSERT_SETTINGS } : settings
   }
 
   #columnsOf(table: string): Promise<readonly Column[]> {

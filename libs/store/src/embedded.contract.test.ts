@@ -2,7 +2,9 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { CLUSTER_COMMAND_SETTINGS, CLUSTER_INSERT_SETTINGS, onCluster } from './cluster.ts'
 import { INSERT_SETTINGS, REQUIRED } from './insert-settings.ts'
+import { MIGRATIONS_DIR, readMigrations } from './migration-files.ts'
 import { openStore } from './open-store.ts'
 import { storeContract } from './store.suite.ts'
 import { StoreUnavailable } from './store.ts'
@@ -47,6 +49,36 @@ describe('the embedded store', () => {
     const known = await store.query<{ name: string }>('SELECT name FROM system.settings')
     expect(Object.keys(INSERT_SETTINGS).filter((name) => !known.some((row) => row.name === name))).toEqual([])
     expect(REQUIRED.filter((name) => !(name in INSERT_SETTINGS))).toEqual([])
+    await store.close()
+  })
+
+  it('parses what is sent to a cluster, and knows its settings and engines', async () => {
+    const store = await openStore({ dataDir, role: 'read' })
+    const names = async (table: string): Promise<Set<string>> =>
+      new Set((await store.query<{ name: string }>(`SELECT name FROM system.${table}`)).map(({ name }) => name))
+    const statements = readMigrations(MIGRATIONS_DIR).flatMap((migration) => migration.statements)
+    for (const statement of [
+      ...statements.map((each) => onCluster(each, 'c')),
+      'SYSTEM SYNC REPLICA millrace.`hits` LIGHTWEIGHT',
+      "KILL QUERY ON CLUSTER 'c' WHERE query_kind = 'Insert' ASYNC",
+    ]) {
+      const [formatted] = await store.query<{ sql: string }>('SELECT formatQuery({sql:String}) AS sql', {
+        params: { sql: statement },
+      })
+      expect(formatted!.sql).toMatch(/ON CLUSTER c|SYNC REPLICA/)
+    }
+    const known = await names('settings')
+    expect(
+      Object.keys({ ...CLUSTER_COMMAND_SETTINGS, ...CLUSTER_INSERT_SETTINGS }).filter((n) => !known.has(n)),
+    ).toEqual([])
+    const ofTables = await names('merge_tree_settings')
+    for (const name of ['replicated_deduplication_window', 'min_compressed_bytes_to_fsync_after_fetch'])
+      expect(ofTables).toContain(name)
+    const engines = await names('table_engines')
+    for (const statement of statements) {
+      const engine = /ENGINE = (Replicated\w+)/.exec(onCluster(statement, 'c'))?.[1]
+      if (engine) expect(engines).toContain(engine)
+    }
     await store.close()
   })
 })

@@ -1,6 +1,14 @@
 export { migrate, SchemaMismatch } from './migrate.ts'
 export { openStore, type StoreOptions } from './open-store.ts'
 export {
+  openSqlConsole,
+  type SqlAnswer,
+  type SqlConsole,
+  type SqlConsoleOptions,
+  type SqlScope,
+  type SqlSession,
+} from './sql-console.ts'
+export {
   type BlockInsert,
   type CommandOptions,
   type QueryOptions,

@@ -1,3 +1,4 @@
+import { CLUSTER_COMMAND_SETTINGS, CLUSTER_INSERT_SETTINGS, onCluster } from './cluster.ts'
 import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts'
 import { holdSchemaLock } from './schema-lock.ts'
 import { literal } from './sql-text.ts'
@@ -28,7 +29,7 @@ const BOOTSTRAP = [
  */
 export async function migrate(store: Store, options: { dir?: string } = {}): Promise<{ applied: number[] }> {
   const migrations = readMigrations(options.dir ?? MIGRATIONS_DIR)
-  for (const statement of BOOTSTRAP) await store.command(statement)
+  for (const statement of BOOTSTRAP) await define(store, statement)
   if (missingOf(migrations, await readApplied(store)).length === 0) return { applied: [] }
   const applyMissing = async (renew: () => Promise<void>): Promise<{ applied: number[] }> => {
     const missing = missingOf(migrations, await readApplied(store))
@@ -38,18 +39,30 @@ export async function migrate(store: Store, options: { dir?: string } = {}): Pro
   return store.shared ? holdSchemaLock(store, applyMissing) : applyMissing(async () => undefined)
 }
 
+/** On a cluster: on all of its replicas. */
+async function define(store: Store, statement: string): Promise<void> {
+  if (store.cluster === '') return store.command(statement)
+  await store.command(onCluster(statement, store.cluster), { settings: CLUSTER_COMMAND_SETTINGS })
+}
+
 async function apply(
   store: Store,
   { version, name, sha256, statements }: Migration,
   renew: () => Promise<void>,
 ): Promise<void> {
   for (const statement of statements) {
-    await store.command(statement)
+    await define(store, statement)
     await renew()
   }
   await store.command(
     `INSERT INTO millrace.schema_migrations (version, name, sha256) VALUES (${version}, ${literal(name)}, ${literal(sha256)})`,
-    { settings: { async_insert: 0, insert_deduplication_token: '' } },
+    {
+      settings: {
+        async_insert: 0,
+        insert_deduplication_token: '',
+        ...(store.cluster !== '' && CLUSTER_INSERT_SETTINGS),
+      },
+    },
   )
 }
 

@@ -8,6 +8,8 @@ export interface StoreOptions {
   readonly url?: string
   /** Folder of the embedded ClickHouse; used only without a url. */
   readonly dataDir: string
+  /** Cluster of the server's replicas, of one shard; empty or missing = a server of its own. */
+  readonly cluster?: string
   /** What a thread needs of the embedded one: `write` = inserts and one query at a time, `read` = queries, `all` (default) = both. */
   readonly role?: 'write' | 'read' | 'all'
   /** Embedded: queries that run side by side, default 2. */
@@ -18,7 +20,8 @@ export interface StoreOptions {
 
 /** Opens the store that the settings name. @throws StoreUnavailable when the embedded one cannot be opened */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { url, dataDir, role = 'all', queryConnections = 2, requestTimeoutMs = 120_000 } = options
-  if (url) return new ClickHouseStore(openServerEngine({ url, requestTimeoutMs }))
+  const { url, cluster = '', dataDir, role = 'all', queryConnections = 2, requestTimeoutMs = 120_000 } = options
+  if (url) return new ClickHouseStore(openServerEngine({ url, requestTimeoutMs }), cluster)
+  if (cluster) throw new Error('a cluster needs a ClickHouse server: the embedded engine has no replicas')
   return new ClickHouseStore(await openEmbeddedEngine({ dataDir, role, queryConnections }))
 }

@@ -32,6 +32,11 @@ export interface CommandOptions {
 export interface QueryOptions extends CommandOptions {
   /** Ends the query in the store too; the call then rejects with the signal's reason. */
   readonly signal?: AbortSignal
+  /**
+   * A table of database `millrace` that the query reads. On a cluster it waits until the replica that answers has every part
+   * that any replica has taken, and fails while it cannot get one; elsewhere it changes nothing.
+   */
+  readonly current?: string
 }
 
 /**
@@ -42,6 +47,8 @@ export interface QueryOptions extends CommandOptions {
 export interface Store {
   /** Other processes may use the same database: true for a server, false for the embedded one. */
   readonly shared: boolean
+  /** Cluster of replicas that hold the tables; '' = none. */
+  readonly cluster: string
   /** Rows of a SELECT. Integers of 64 bits are strings; NaN and infinity are null. */
   query<Row>(sql: string, options?: QueryOptions): Promise<Row[]>
   /** One statement that yields no rows. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { AGGREGATOR_SETTINGS } from '@millrace/aggregator'
+import { AGGREGATOR_SETTINGS, SQL_SETTINGS } from '@millrace/aggregator'
 import { COLLECTOR_SETTINGS } from '@millrace/collector'
 import { ENRICHER_SETTINGS } from '@millrace/enricher'
 import { KAFKA_SETTINGS, kafkaOptions } from '@millrace/log'
@@ -59,6 +59,7 @@ export type TopicSettings = SettingsOf<typeof LOG_SETTINGS & typeof TOPIC_SETTIN
 
 const REPORT_SETTINGS = {
   ...AGGREGATOR_SETTINGS,
+  ...SQL_SETTINGS,
   MILLRACE_ADMIN_KEY: secret(
     "The operator's key: it may do everything (`Authorization: Bearer KEY`); without it only loopback is served",
   ),

@@ -1,7 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { GUARDED_ROUTES, registerAdminApi, registerQueryApi } from '@millrace/aggregator'
+import {
+  acceptClickHouseCredentials,
+  GUARDED_ROUTES,
+  registerAdminApi,
+  registerLedgerApi,
+  registerQueryApi,
+  startSql,
+} from '@millrace/aggregator'
 import { startCollector } from '@millrace/collector'
 import { type ConfigBook, openConfigWriter } from '@millrace/config'
 import type { EmbeddedLog, EventLog } from '@millrace/log'
@@ -69,12 +76,16 @@ export async function startStandalone(
 
   const server = createServer({ ...options, extraMetrics: [() => pipeline.metrics()] })
   const keyOf = (text: string) => config.keyOf(text)
-  requireKey(server.app, { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf, needs: GUARDED_ROUTES })
+  const keys = { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf }
+  acceptClickHouseCredentials(server.app, '/clickhouse')
+  requireKey(server.app, { ...keys, needs: GUARDED_ROUTES })
   server.readiness.watch('pipeline', () => pipeline.problem())
   server.notices.set('geo', () => pipeline.geoNotice())
   server.readiness.watch('config', async () => config.problem())
   const collector = await startCollector({ log, config, server, settings, clock, spoolDir: spoolDirOf(settings) })
   registerQueryApi({ server, store, config, settings, clock, completeUntil: () => pipeline.completeUntil() })
+  registerLedgerApi({ server, store, log, clock, completeUntil: () => pipeline.completeUntil() })
+  const sql = await startSql({ server, settings, keys })
   const writer = openConfigWriter(log, config, clock)
   registerAdminApi({ server, config, writer })
   const url = await server.listen()
@@ -86,6 +97,7 @@ export async function startStandalone(
     async close() {
       await collector.close()
       await server.close()
+      await sql.close()
       await writer.close()
       await drained(pipeline, Date.now(), DRAIN_MS)
       await pipeline.close()

@@ -1,4 +1,12 @@
-import { GUARDED_ROUTES, registerAdminApi, registerQueryApi, startAggregator } from '@millrace/aggregator'
+import {
+  acceptClickHouseCredentials,
+  GUARDED_ROUTES,
+  registerAdminApi,
+  registerLedgerApi,
+  registerQueryApi,
+  startAggregator,
+  startSql,
+} from '@millrace/aggregator'
 import { openConfigWriter } from '@millrace/config'
 import { requireKey } from '@millrace/server'
 import { HITS_ENRICHED } from '@millrace/shared'
@@ -36,13 +44,18 @@ ${settingsHelp(AGGREGATOR_COMMAND)}`,
       readiness.watch('aggregator', async () => writer.problem())
       readiness.watch('config', async () => config.problem())
       const keyOf = (text: string) => config.keyOf(text)
-      requireKey(app, { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf, needs: GUARDED_ROUTES })
+      const keys = { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf }
+      acceptClickHouseCredentials(app, '/clickhouse')
+      requireKey(app, { ...keys, needs: GUARDED_ROUTES })
       registerQueryApi({ server, store, config, settings, completeUntil: () => writer.completeUntil() })
+      registerLedgerApi({ server, store, log, completeUntil: () => writer.completeUntil() })
+      const sql = await startSql({ server, settings, keys })
       const configWriter = openConfigWriter(log, config)
       registerAdminApi({ server, config, writer: configWriter })
       return {
         stop: () => writer.close(),
         async release() {
+          await sql.close()
           await configWriter.close()
           await config.close()
           await store.close()
