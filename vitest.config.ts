@@ -11,7 +11,7 @@ const ring = (name: string, include: string[], exclude: string[] = []) => ({
     exclude: ['**/node_modules/**', '**/dist/**', ...exclude],
     pool: 'forks' as const,
     server: { deps: { inline: [/@millrace\//] } },
-    testTimeout: name === 'unit' ? 20_000 : 120_000,
+    testTimeout: name === 'unit' ? 60_000 : 120_000,
     hookTimeout: 120_000,
   },
 })
@@ -19,9 +19,10 @@ const ring = (name: string, include: string[], exclude: string[] = []) => ({
 export default defineConfig({
   test: {
     projects: [
-      ring('unit', ['{libs,services,bench,scripts}/**/*.test.ts'], ['**/*.contract.test.ts']),
+      ring('unit', ['{libs,services,bench,scripts,test}/**/*.test.ts'], ['**/*.{contract,e2e,containers}.test.ts']),
       ring('contract', ['{libs,services}/**/*.contract.test.ts']),
       ring('e2e', ['test/e2e/**/*.e2e.test.ts']),
+      ring('containers', ['test/e2e/**/*.containers.test.ts']),
     ],
     coverage: { provider: 'v8', include: ['{libs,services}/*/src/**/*.ts'] },
   },

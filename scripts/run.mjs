@@ -14,7 +14,7 @@ const COMMANDS = {
   start: () => execNode(join(root, 'services/standalone/dist/cli.js'), 'start', ...args),
   test: () => (args.length > 0 ? run('npx', 'vitest', 'run', ...args) : runAll()),
   check: () => runChecks(),
-  e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'model']),
+  e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'model', 'containers']),
   bench: () => runScript('bench', 'bench', ['spine', 'fairness', 'enrich', 'kafka', 'query']),
   cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }

@@ -23,8 +23,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('there are examples of hits and of queries', () => {
-  expect(new Set(examples.map(({ path }) => path))).toEqual(new Set(['/v1/hits', '/v1/query']))
+test('there are examples of hits, of queries and of reports', () => {
+  const reports = ['/v1/reports/funnel', '/v1/reports/event_properties']
+  expect(new Set(examples.map(({ path }) => path))).toEqual(new Set(['/v1/hits', '/v1/query', ...reports]))
 })
 
 test.each(examples)('the example of $path works (%#)', async ({ path, body }) => {

@@ -24,7 +24,20 @@ function millrace(args: readonly string[], settings: Readonly<Record<string, str
   return { child, ended }
 }
 
-const COMMANDS = ['start', 'collector', 'enricher', 'aggregator', 'migrate', 'topics', 'demo']
+const COMMANDS = [
+  'start',
+  'collector',
+  'enricher',
+  'aggregator',
+  'migrate',
+  'topics',
+  'site',
+  'key',
+  'geo',
+  'export',
+  'import',
+  'demo',
+]
 
 describe('millrace', () => {
   test('it lists its commands', async () => {
@@ -54,6 +67,19 @@ describe('millrace', () => {
       { MILLRACE_LOG: 'kafka', MILLRACE_KAFKA_BROKERS: '127.0.0.1:1', MILLRACE_HOST: '0.0.0.0' },
       /MILLRACE_ADMIN_KEY is not set/,
     ],
+    [['export'], {}, /say where to/],
+    [
+      ['export', '--to', folder],
+      { MILLRACE_LOG: 'kafka', MILLRACE_KAFKA_BROKERS: '127.0.0.1:1' },
+      /only a standalone folder/,
+    ],
+    [['import'], {}, /say where from/],
+    [['import', '--from', folder], {}, /set MILLRACE_LOG=kafka/],
+    [
+      ['import', '--from', folder],
+      { MILLRACE_LOG: 'kafka', MILLRACE_KAFKA_BROKERS: '127.0.0.1:1' },
+      /holds no finished export/,
+    ],
     [['collector'], {}, /needs Kafka/],
     [['enricher'], {}, /needs Kafka/],
     [['aggregator'], {}, /needs Kafka/],
@@ -72,6 +98,27 @@ describe('millrace', () => {
       const migrated = await millrace(['migrate']).ended
       expect(migrated).toMatchObject({ code: 0, out: expect.stringMatching(times === 0 ? /applied/ : /up to date/) })
     }
+  })
+
+  test('site and key change the folder of an instance that does not run, with every mistake named', async () => {
+    const nobody = { MILLRACE_DATA_DIR: join(folder, 'nothing') }
+    const nowhere = await millrace(['site', 'list'], nobody).ended
+    expect([nowhere.code, nowhere.err]).toEqual([1, expect.stringContaining('holds no data')])
+
+    await millrace(['topics']).ended
+    const added = await millrace(['site', 'add', 'blog', '--timezone', 'Europe/Vienna']).ended
+    expect(added).toMatchObject({ code: 0, out: 'added site blog\n' })
+    const wrong = await millrace(['site', 'set', 'blog', '--timezone', 'Mars', '--respect-dnt', 'maybe']).ended
+    expect(wrong.code).toBe(1)
+    expect(wrong.err).toMatch(/respect_dnt .*\n.*timezone "Mars" is not an IANA time zone/)
+    const moved = await millrace(['site', 'set', 'blog', '--timezone', 'Asia/Tokyo']).ended
+    expect(moved.out).toContain('millrace rebuild --site blog')
+    expect((await millrace(['site', 'list']).ended).out).toMatch(/^blog .*timezone=Asia\/Tokyo$/m)
+
+    const key = await millrace(['key', 'add', '--scope', 'read', '--site', 'blog', '--name', 'Wall']).ended
+    expect(key.out).toMatch(/^mr_[0-9a-f]{12}_\S{43}\n$/)
+    const id = key.out.slice(3, 15)
+    expect((await millrace(['key', 'list']).ended).out).toMatch(new RegExp(`^${id} .* read +blog +Wall$`, 'm'))
   })
 
   test('a service waits for Kafka, says so, and can be stopped', async () => {

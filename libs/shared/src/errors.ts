@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   site_invalid: [400, 'The site id is not well formed'],
   query_invalid: [400, 'The query is not valid'],
   query_too_large: [422, 'The query needs more time or memory than one may use'],
+  sql_invalid: [400, 'The SQL statement cannot be run'],
+  sql_not_allowed: [403, 'The SQL statement may not be run here'],
   timezone_unknown: [400, 'The time zone is not known'],
   period_invalid: [400, 'The period is not valid'],
   request_invalid: [400, 'The request is not valid HTTP'],

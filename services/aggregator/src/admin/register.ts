@@ -14,6 +14,9 @@ export interface AdminApi {
 export const GUARDED_ROUTES = {
   '/v1/query': 'read',
   '/v1/reports': 'read',
+  '/v1/ledger': 'read',
+  '/v1/sql': 'sql',
+  '/clickhouse': 'sql',
   '/v1/sites': 'admin',
   '/v1/keys': 'admin',
 } as const

@@ -1,7 +1,8 @@
+import { dayOfDate } from '@millrace/shared'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type BucketUnit, bucketsOf } from './buckets.ts'
-import { type Period, resolvePeriod } from './period.ts'
+import { type Period, resolvePeriod, wholeDays } from './period.ts'
 import { timeLabel } from './plain-recount.fixture.ts'
 import { findZone } from './zones.ts'
 
@@ -99,4 +100,14 @@ describe('buckets', () => {
   test('of a year of hours are made in well under a second', () => {
     expect(bucketsIn('hour', { from: '2026-01-01', to: '2026-12-31' }, 'Europe/Vienna')).toHaveLength(8_760)
   })
+})
+
+test.each([
+  ['monday', ['2026-10-26', '2026-11-02']],
+  ['saturday', ['2026-10-31', '2026-11-07']],
+  ['sunday', ['2026-10-25', '2026-11-01', '2026-11-08']],
+] as const)('weeks that begin with %s', (weekStart, labels) => {
+  const zone = findZone('Europe/Vienna')!
+  const range = wholeDays(zone, dayOfDate('2026-10-31'), dayOfDate('2026-11-08'))
+  expect(bucketsOf('week', range, zone, weekStart).map(({ label }) => label)).toEqual(labels)
 })

@@ -2,7 +2,7 @@ import { dateOfDay, type LocalDays } from '@millrace/shared'
 import type { Range } from './period.ts'
 import { firstOfMonth, firstOfYear, mondayOf, startOfDay } from './zones.ts'
 
-/** Dimensions that cut time into consecutive buckets, in the asked zone. Weeks begin on Monday. */
+/** Dimensions that cut time into consecutive buckets, in the asked zone. Weeks begin on Monday unless a query says otherwise. */
 export const BUCKET_UNITS = ['minute', 'hour', 'day', 'week', 'month', 'year'] as const
 export type BucketUnit = (typeof BUCKET_UNITS)[number]
 
@@ -17,6 +17,10 @@ export interface Bucket {
   /** Day number of the local date on which it begins. */
   readonly day: number
 }
+
+/** Days that a week may begin with, by their number (1 = Monday). */
+export const WEEK_STARTS = { monday: 1, saturday: 6, sunday: 7 } as const
+export type WeekStart = keyof typeof WEEK_STARTS
 
 /** Most buckets, and most rows, that one answer holds. */
 export const MAX_ROWS = 10_000
@@ -38,25 +42,29 @@ export const estimateBuckets = (unit: BucketUnit, range: Range): number =>
   Math.ceil((range.toMs - range.fromMs) / UNIT_MS[unit])
 
 /** All buckets of a unit that overlap a range, in order of time, without gaps. */
-export function bucketsOf(unit: BucketUnit, range: Range, zone: LocalDays): Bucket[] {
+export function bucketsOf(unit: BucketUnit, range: Range, zone: LocalDays, weekStart: WeekStart = 'monday'): Bucket[] {
   if (unit === 'minute' || unit === 'hour') return clockBuckets(UNIT_MS[unit], range, zone)
-  return calendarBuckets(unit, range, zone)
+  return calendarBuckets(unit, range, zone, weekStart)
 }
 
 const CALENDAR: Record<
   'day' | 'week' | 'month' | 'year',
-  { first(day: number): number; next(day: number): number; label: number }
+  { first(day: number, weekStart: WeekStart): number; next(day: number): number; label: number }
 > = {
   day: { first: (day) => day, next: (day) => day + 1, label: 10 },
-  week: { first: mondayOf, next: (day) => day + 7, label: 10 },
+  week: {
+    first: (day, weekStart) => mondayOf(day + 1 - WEEK_STARTS[weekStart]) - 1 + WEEK_STARTS[weekStart],
+    next: (day) => day + 7,
+    label: 10,
+  },
   month: { first: (day) => firstOfMonth(day), next: (day) => firstOfMonth(day, 1), label: 7 },
-  year: { first: firstOfYear, next: (day) => firstOfMonth(day, 12), label: 4 },
+  year: { first: (day) => firstOfYear(day), next: (day) => firstOfMonth(day, 12), label: 4 },
 }
 
-function calendarBuckets(unit: keyof typeof CALENDAR, range: Range, zone: LocalDays): Bucket[] {
+function calendarBuckets(unit: keyof typeof CALENDAR, range: Range, zone: LocalDays, weekStart: WeekStart): Bucket[] {
   const { first, next, label } = CALENDAR[unit]
   const buckets: Bucket[] = []
-  let day = first(zone.dayOf(range.fromMs))
+  let day = first(zone.dayOf(range.fromMs), weekStart)
   for (let startMs = startOfDay(zone, day); startMs < range.toMs; ) {
     const following = next(day)
     const endMs = startOfDay(zone, following)

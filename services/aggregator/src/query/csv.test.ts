@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { toCsv } from './csv.ts'
+import { csvLines } from './csv.ts'
 import type { Report } from './report.ts'
+
+const textOf = (report: Report): string => [...csvLines(report)].join('')
 
 const report = (fields: Partial<Report>): Report => ({
   query: { dimensions: ['path'], metrics: ['visitors', 'bounce_rate'] },
@@ -17,7 +19,7 @@ describe('a report as CSV', () => {
       { path: '/a', visitors: 3, bounce_rate: 0.5 },
       { path: '', visitors: 0, bounce_rate: null },
     ]
-    expect(toCsv(report({ rows }))).toBe('path,visitors,bounce_rate\r\n/a,3,0.5\r\n,0,\r\n')
+    expect(textOf(report({ rows }))).toBe('path,visitors,bounce_rate\r\n/a,3,0.5\r\n,0,\r\n')
   })
 
   test.each([
@@ -28,12 +30,12 @@ describe('a report as CSV', () => {
     ['@cmd,"x"', '"\'@cmd,""x"""'],
     ['-1', "'-1"],
   ])('writes %j as %s', (path, cell) => {
-    expect(toCsv(report({ rows: [{ path, visitors: -1, bounce_rate: null }] }))).toContain(`\r\n${cell},-1,\r\n`)
+    expect(textOf(report({ rows: [{ path, visitors: -1, bounce_rate: null }] }))).toContain(`\r\n${cell},-1,\r\n`)
   })
 
   test('puts a comparison into columns of its own', () => {
     const query = { dimensions: [], metrics: ['visitors'], compare: {} }
     const rows = [{ visitors: 3, previous: { visitors: 2 }, growth: { visitors: 0.5 } }]
-    expect(toCsv(report({ query, rows }))).toBe('visitors,previous_visitors,growth_visitors\r\n3,2,0.5\r\n')
+    expect(textOf(report({ query, rows }))).toBe('visitors,previous_visitors,growth_visitors\r\n3,2,0.5\r\n')
   })
 })

@@ -1,22 +1,27 @@
 import type { Report } from './report.ts'
 import type { Values } from './rows.ts'
 
-/** The rows of a report as CSV (RFC 4180): dimensions, metrics, and with a comparison `previous_…` and `growth_…`. */
-export function toCsv({ query, rows }: Report): string {
+/** The lines of a report as CSV (RFC 4180): dimensions, metrics, and with a comparison `previous_…` and `growth_…`. */
+export function* csvLines({ query, rows }: Report): Generator<string> {
   const metrics = query.metrics as string[]
   const names = [...(query.dimensions as string[]), ...metrics]
   const compared = 'compare' in query
-  const header = compared
-    ? [...names, ...metrics.map((name) => `previous_${name}`), ...metrics.map((name) => `growth_${name}`)]
-    : names
-  const lines = rows.map((row) => {
+  yield line(
+    compared
+      ? [...names, ...metrics.map((name) => `previous_${name}`), ...metrics.map((name) => `growth_${name}`)]
+      : names,
+  )
+  for (const row of rows) {
     const cells = names.map((name) => row[name])
-    if (!compared) return cells
-    const [previous, growth] = [row.previous as Values, row.growth as Values]
-    return [...cells, ...metrics.map((name) => previous[name]), ...metrics.map((name) => growth[name])]
-  })
-  return [header, ...lines].map((cells) => `${cells.map(cell).join(',')}\r\n`).join('')
+    if (!compared) yield line(cells)
+    else {
+      const [previous, growth] = [row.previous as Values, row.growth as Values]
+      yield line([...cells, ...metrics.map((name) => previous[name]), ...metrics.map((name) => growth[name])])
+    }
+  }
 }
+
+const line = (cells: readonly unknown[]): string => `${cells.map(cell).join(',')}\r\n`
 
 /**
  * Text that a spreadsheet would run as a formula gets an apostrophe before it: paths and names come from strangers.

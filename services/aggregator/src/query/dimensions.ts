@@ -20,7 +20,7 @@ interface ColumnDimension {
   readonly name: string
   readonly hits: string | null
   readonly sessions: string | null
-  readonly type: 'String' | 'UInt16'
+  readonly type: 'String' | 'UInt8' | 'UInt16' | 'UInt32'
   /** Only these hits have it. */
   readonly only?: 'event'
 }
@@ -66,6 +66,13 @@ const SHARED = [
 ]
 /** Each hit's own. */
 const HITS_ONLY = ['path', 'route', 'title', 'http_method']
+/** Numbers of a session, by name and column: so that hits can be asked for by what became of their session. */
+const OF_SESSIONS = [
+  { name: 'is_bounce', column: 'is_bounce', type: 'UInt8' },
+  { name: 'session_page_views', column: 'page_views', type: 'UInt32' },
+  { name: 'session_events', column: 'events', type: 'UInt32' },
+  { name: 'session_duration_ms', column: 'duration_ms', type: 'UInt32' },
+] as const
 
 const column = (name: string, hits: string | null, sessions: string | null): ColumnDimension => ({
   kind: 'column',
@@ -85,8 +92,10 @@ const DIMENSIONS = new Map<string, Dimension>(
     column('referrer', 'session_referrer', 'session_referrer'),
     ...HITS_ONLY.map((name) => column(name, name, null)),
     { ...column('event_name', 'event_name', null), only: 'event' as const },
+    { ...column('currency', 'currency', null), only: 'event' as const },
     { ...column('http_status', 'http_status', null), type: 'UInt16' as const },
     column('exit_path', null, 'exit_path'),
+    ...OF_SESSIONS.map((own) => ({ ...column(own.name, null, own.column), type: own.type })),
   ].map((dimension) => [dimension.name, dimension]),
 )
 
@@ -105,6 +114,12 @@ export function findDimension(name: string): Dimension | null {
 
 /** Whether a dimension is time, so that values without data are known too. */
 export const isTime = ({ kind }: Dimension): boolean => kind === 'bucket' || kind === 'cycle'
+
+/** Columns of hits that tell a dimension which sessions do not. */
+export function hitColumnsOf(dimension: Dimension): string[] {
+  if (dimension.kind === 'map') return dimension.map === 'tags' ? ['tags'] : ['props_number', 'props_text']
+  return dimension.kind === 'column' && dimension.sessions === null ? [dimension.hits!] : []
+}
 
 /** Tables that can tell the dimension of a row by themselves. */
 export function tellsOf(dimension: Dimension): { hits: boolean; sessions: boolean } {

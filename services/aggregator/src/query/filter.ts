@@ -21,7 +21,12 @@ interface Negation {
   readonly kind: 'not'
   readonly part: Filter
 }
-export type Filter = Condition | Group | Negation
+/** True for what belongs to a session that has a page view or event which `part` chooses. */
+interface OfSession {
+  readonly kind: 'session'
+  readonly part: Filter
+}
+export type Filter = Condition | Group | Negation | OfSession
 
 const MAX_DEPTH = 10
 const MAX_CONDITIONS = 100
@@ -41,13 +46,27 @@ export function parseFilter(input: unknown, pointer: string, errors: FieldError[
 export function conditionsOf(filter: Filter | null): Condition[] {
   if (filter === null) return []
   if (filter.kind === 'condition') return [filter]
-  return filter.kind === 'not' ? conditionsOf(filter.part) : filter.parts.flatMap(conditionsOf)
+  return 'part' in filter ? conditionsOf(filter.part) : filter.parts.flatMap(conditionsOf)
+}
+
+/** The conditions that are asked of a row itself, not of other hits of its session. */
+export function ownConditionsOf(filter: Filter | null): Condition[] {
+  if (filter === null || filter.kind === 'session') return []
+  if (filter.kind === 'condition') return [filter]
+  return 'part' in filter ? ownConditionsOf(filter.part) : filter.parts.flatMap(ownConditionsOf)
+}
+
+/** Whether any part of a filter asks for other hits of the session. */
+export function asksSession(filter: Filter | null): boolean {
+  if (filter === null || filter.kind === 'condition') return false
+  if (filter.kind === 'session') return true
+  return 'part' in filter ? asksSession(filter.part) : filter.parts.some(asksSession)
 }
 
 /** The filter as an answer repeats it: every value in a list. */
 export function showFilter(filter: Filter): unknown {
   if (filter.kind === 'condition') return { dimension: filter.dimension.name, [filter.operator]: filter.values }
-  return filter.kind === 'not' ? { not: showFilter(filter.part) } : { [filter.kind]: filter.parts.map(showFilter) }
+  return { [filter.kind]: 'part' in filter ? showFilter(filter.part) : filter.parts.map(showFilter) }
 }
 
 /** Whether `greater` and `less` make sense: numbers, and dates whose text sorts like time. */
@@ -68,7 +87,9 @@ const wrong = (pointer: string, detail: string): FieldError => ({ code: 'field_i
 function parsePart(input: unknown, place: Place): Filter | null {
   const { pointer, depth, errors } = place
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    errors.push(wrong(pointer, 'must be an object: a condition {"dimension": …, "is": […]}, or "and", "or", "not"'))
+    errors.push(
+      wrong(pointer, 'must be an object: a condition {"dimension": …, "is": […]}, or "and", "or", "not", "session"'),
+    )
     return null
   }
   if (depth > MAX_DEPTH) {
@@ -76,19 +97,20 @@ function parsePart(input: unknown, place: Place): Filter | null {
     return null
   }
   const fields = Object.entries(input)
-  const group = fields.find(([name]) => name === 'and' || name === 'or' || name === 'not')
+  const group = fields.find(([name]) => name === 'and' || name === 'or' || name === 'not' || name === 'session')
   if (!group) return parseCondition(fields, place)
   for (const [name] of fields) {
     if (name !== group[0])
       errors.push(wrong(`${pointer}/${pointerPart(name)}`, `does not go together with "${group[0]}"`))
   }
   const [kind, inner] = group
-  return kind === 'not' ? parseNot(inner, place) : parseGroup(kind as 'and' | 'or', inner, place)
+  if (kind === 'and' || kind === 'or') return parseGroup(kind, inner, place)
+  return parseOne(kind as 'not' | 'session', inner, place)
 }
 
-function parseNot(input: unknown, place: Place): Filter | null {
-  const part = parsePart(input, { ...place, pointer: `${place.pointer}/not`, depth: place.depth + 1 })
-  return part && { kind: 'not', part }
+function parseOne(kind: 'not' | 'session', input: unknown, place: Place): Filter | null {
+  const part = parsePart(input, { ...place, pointer: `${place.pointer}/${kind}`, depth: place.depth + 1 })
+  return part && { kind, part }
 }
 
 function parseGroup(kind: 'and' | 'or', input: unknown, place: Place): Filter | null {

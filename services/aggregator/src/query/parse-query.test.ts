@@ -98,7 +98,7 @@ describe('a query', () => {
       ['field_invalid /limit', 'field_invalid /offset'],
     ],
     ['a limit as text', { ...GOOD, limit: '5' }, 'query_invalid', ['field_invalid /limit']],
-    ['too large a limit', { ...GOOD, limit: 10_001 }, 'query_invalid', ['field_invalid /limit']],
+    ['too large a limit', { ...GOOD, limit: 100_001 }, 'query_invalid', ['field_invalid /limit']],
     ['include_bots as text', { ...GOOD, include_bots: 'no' }, 'query_invalid', ['field_invalid /include_bots']],
     ['an unknown comparison', { ...GOOD, compare: 'last_week' }, 'query_invalid', ['field_invalid /compare']],
     [

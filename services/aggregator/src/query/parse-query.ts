@@ -1,9 +1,10 @@
 import { type ErrorCode, type FieldError, type LocalDays, MillraceError } from '@millrace/shared'
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, ValueErrorType } from '@sinclair/typebox/compiler'
-import { estimateBuckets, MAX_ROWS } from './buckets.ts'
+import { estimateBuckets, MAX_ROWS, WEEK_STARTS, type WeekStart } from './buckets.ts'
 import { type BucketDimension, CYCLES, DIMENSION_NAMES, type Dimension, findDimension, isTime } from './dimensions.ts'
 import { type Filter, parseFilter } from './filter.ts'
+import type { Goal } from './goals.ts'
 import { METRIC_NAMES, type MetricName } from './metrics.ts'
 import { NAMED_PERIODS, type Period, PeriodError, type Range, resolvePeriod } from './period.ts'
 import { NAMED_COMPARISONS, QuerySchema } from './schema.ts'
@@ -31,19 +32,33 @@ export interface ReportQuery {
   readonly limit: number
   readonly offset: number
   readonly includeBots: boolean
+  /** First day that the site still keeps; null = it keeps all. */
+  readonly keptFrom: number | null
+  /** What conversions are: the goals asked for, else all of the site. */
+  readonly goals: readonly Goal[]
+  readonly weekStart: WeekStart
 }
 
 export interface ParseContext {
   readonly nowMs: number
-  /** Zone of sites that do not say. */
+  /** Zone of the site. */
   readonly siteZone: string
+  /** Site of a query that names none. */
+  readonly defaultSite?: string
+  /** What `include_bots` is where the query does not say. */
+  readonly includeBots?: boolean
+  /** How many days before today the site keeps; 0 = all. */
+  readonly retentionDays?: number
+  /** Goals of the site. */
+  readonly goals?: readonly Goal[]
 }
 
 /** Rows of an answer when the query does not say: enough for a card. Charts get all their buckets. */
 export const DEFAULT_LIMIT = 100
-const DEFAULT_SITE = 'default'
+/** Site of a query that names none. */
+export const DEFAULT_SITE = 'default'
 
-type Body = Static<typeof QuerySchema> & { period: Period; metrics: MetricName[] }
+type Body = Static<typeof QuerySchema> & { period: Period; metrics: MetricName[]; week_start?: WeekStart }
 const form = TypeCompiler.Compile(QuerySchema)
 
 /**
@@ -62,9 +77,10 @@ export function parseQuery(input: unknown, context: ParseContext): ReportQuery {
   checkTwice('/metrics', body.metrics, errors)
   checkRowCount(dimensions, range, errors)
   const orderBy = readOrder(body, errors)
+  const goals = readGoals(body.goals, context, errors)
   if (errors.length > 0) throw refusal(errors)
   return {
-    site: body.site ?? DEFAULT_SITE,
+    site: body.site ?? context.defaultSite ?? DEFAULT_SITE,
     timezone: body.timezone ?? context.siteZone,
     zone: zone!,
     period: body.period!,
@@ -76,8 +92,17 @@ export function parseQuery(input: unknown, context: ParseContext): ReportQuery {
     orderBy,
     limit: body.limit ?? (dimensions.some(isTime) ? MAX_ROWS : DEFAULT_LIMIT),
     offset: body.offset ?? 0,
-    includeBots: body.include_bots ?? false,
+    includeBots: body.include_bots ?? context.includeBots ?? false,
+    keptFrom: firstKeptDay(context),
+    goals,
+    weekStart: body.week_start ?? 'monday',
   }
+}
+
+/** Today in the site's zone less the days that it keeps. */
+function firstKeptDay({ retentionDays = 0, siteZone, nowMs }: ParseContext): number | null {
+  const zone = retentionDays > 0 ? findZone(siteZone) : null
+  return zone && Math.max(zone.dayOf(nowMs) - retentionDays, 0)
 }
 
 /** The error that names all mistakes of a query. */
@@ -123,6 +148,7 @@ function describe({ type, path, message }: { type: ValueErrorType; path: string;
 
 function choicesOf(path: string): string | null {
   if (/^\/metrics\/\d+$/.test(path)) return METRIC_NAMES.join(', ')
+  if (path === '/week_start') return Object.keys(WEEK_STARTS).join(', ')
   if (path === '/compare') return `${NAMED_COMPARISONS.join(', ')}, or {"from": …, "to": …}`
   return /^\/order_by\/\d+\/direction$/.test(path) ? 'asc, desc' : null
 }
@@ -170,6 +196,22 @@ function readCompare(
   if (typeof compare === 'string') return compare as Comparison
   const range = readPeriod(compare as Period, '/compare', zone, nowMs, errors)
   return range && { range }
+}
+
+function readGoals(
+  ids: readonly string[] | undefined,
+  { goals = [] }: ParseContext,
+  errors: FieldError[],
+): readonly Goal[] {
+  checkTwice('/goals', ids, errors)
+  return (
+    ids?.flatMap((id, i) => goals.find((goal) => goal.id === id) ?? unknownGoal(id, `/goals/${i}`, errors)) ?? goals
+  )
+}
+
+function unknownGoal(id: string, pointer: string, errors: FieldError[]): [] {
+  errors.push({ code: 'field_invalid', pointer, detail: `${JSON.stringify(id)} is not a goal of the site` })
+  return []
 }
 
 function readDimensions(names: readonly string[] | undefined, errors: FieldError[]): Dimension[] {

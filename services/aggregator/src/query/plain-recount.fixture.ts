@@ -13,11 +13,19 @@ export interface PlainQuery {
   readonly dimensions: readonly string[]
   readonly filter: PlainFilter | null
   readonly includeBots: boolean
+  readonly goals?: readonly PlainGoal[]
 }
+/** A goal as it is configured; patterns are a path, or the beginning of one before `**`. */
+export type PlainGoal =
+  | { readonly type: 'page'; readonly path: string }
+  | { readonly type: 'event'; readonly event_name: string }
+  | { readonly type: 'scroll'; readonly path: string; readonly scroll_percent: number }
+  | { readonly type: 'duration'; readonly duration_ms: number }
 export type PlainFilter =
   | { readonly and: readonly PlainFilter[] }
   | { readonly or: readonly PlainFilter[] }
   | { readonly not: PlainFilter }
+  | { readonly session: PlainFilter }
   | { readonly dimension: string; readonly [operator: string]: unknown }
 
 export type Numbers = Record<string, number | null>
@@ -30,42 +38,89 @@ interface Tally {
   bounces: number
   duration: number
   views: number
+  timed: number[]
+  revenue: number
+  requests: number[]
+  conversions: number
+  lasting: Set<string>
+  converted: Set<string>
+  seen: number[]
+  depths: number[]
+  entries: number
+  exits: number
 }
 
-const SESSION_TELLS = ['hostname', 'browser', 'country', 'referrer', 'entry_path', 'exit_path']
+/** What only sessions know, and the column. */
+const SESSION_ONLY: Readonly<Record<string, keyof SessionRow>> = {
+  exit_path: 'exit_path',
+  is_bounce: 'is_bounce',
+  session_page_views: 'page_views',
+  session_events: 'events',
+  session_duration_ms: 'duration_ms',
+}
+const SESSION_TELLS = ['hostname', 'browser', 'country', 'referrer', 'entry_path', ...Object.keys(SESSION_ONLY)]
 const TIME = ['minute', 'hour', 'day', 'week', 'month', 'year', 'weekday', 'hour_of_day']
 
 /** Every row with a number that is not 0, by its dimension values joined with tabs; the total is the row '' of a query without dimensions. */
 export function recountPlainly(query: PlainQuery, site: RandomSite): Map<string, Numbers> {
-  const hits = site.hits.filter(
-    (hit) =>
-      hit.site === query.site &&
-      hit.verdict === 'keep' &&
-      hit.type !== 'engagement' &&
-      (query.includeBots || !hit.is_bot),
+  const kept = site.hits.filter(
+    (hit) => hit.site === query.site && hit.verdict === 'keep' && (query.includeBots || !hit.is_bot),
   )
+  const hits = kept.filter(({ type }) => type !== 'engagement')
+  const signals = kept.filter(({ type }) => type === 'engagement')
   const sessions = site.sessions.filter(
     (session) => session.site === query.site && (query.includeBots || !session.is_bot),
   )
   const byId = new Map(sessions.map((session) => [session.session_id, session]))
+  const signalsOf = new Map<string, HitRow[]>()
+  for (const signal of signals) signalsOf.set(signal.page_id, [...(signalsOf.get(signal.page_id) ?? []), signal])
+  const hitsOf = new Map<string, HitRow[]>()
+  for (const hit of hits) hitsOf.set(hit.session_id, [...(hitsOf.get(hit.session_id) ?? []), hit])
+  const inSession = (id: string, part: PlainFilter): boolean =>
+    byId.has(id) && (hitsOf.get(id) ?? []).some((hit) => passes(part, asHit(hit)))
+  const asHit = (hit: HitRow): Asked => {
+    const session = byId.get(hit.session_id)
+    return {
+      value: (name) => ofHit(name, hit, session, query.timezone),
+      inSession: (part) => inSession(hit.session_id, part),
+      without: session ? [] : Object.keys(SESSION_ONLY),
+    }
+  }
+  const asSession = (session: SessionRow): Asked => ({
+    value: (name) => ofSession(name, session, query.timezone),
+    inSession: (part) => inSession(session.session_id, part),
+    without: [],
+  })
   const tallies = new Map<string, Tally>()
 
   for (const hit of hits) {
     if (hit.time < query.fromMs || hit.time >= query.toMs) continue
-    const session = byId.get(hit.session_id)
-    if (query.filter && !passes(query.filter, (name) => ofHit(name, hit, session, query.timezone))) continue
-    const key = query.dimensions.map((name) => ofHit(name, hit, session, query.timezone))
+    const asked = asHit(hit)
+    if (query.filter && !passes(query.filter, asked)) continue
+    const key = query.dimensions.map(asked.value)
     if (key.includes(undefined)) continue
     const tally = tallyOf(tallies, key)
     tally.visitors.add(hit.visitor_id)
     if (hit.type === 'page_view') tally.page_views++
     else tally.events++
+    if (hit.type === 'event' && hit.event_duration_ms > 0) tally.timed.push(hit.event_duration_ms)
+    if (hit.type === 'event') tally.revenue += hit.value
+    if (hit.request_ms > 0) tally.requests.push(hit.request_ms)
+    const own = (signalsOf.get(hit.hit_id) ?? []).filter((signal) => signal.session_id === hit.session_id)
+    for (const goal of query.goals ?? []) countGoal(goal, hit, byId.get(hit.session_id), own, tally)
+    if (hit.type === 'page_view' && byId.has(hit.session_id)) {
+      const seen = timeOnPage(hit, hitsOf.get(hit.session_id)!, own)
+      if (seen !== null) tally.seen.push(seen)
+      const depth = Math.max(0, ...own.map((signal) => signal.scroll_percent))
+      if (depth > 0) tally.depths.push(depth)
+    }
   }
 
   for (const session of sessions) {
     if (session.start < query.fromMs || session.start >= query.toMs) continue
-    const own = hits.filter((hit) => hit.session_id === session.session_id)
-    const chosen = query.filter ? chosenHits(query.filter, session, own, query.timezone) : own
+    const own = hitsOf.get(session.session_id) ?? []
+    countPages(query, session, own, asSession(session), tallies)
+    const chosen = query.filter ? chosenHits(query.filter, asSession(session), own, asHit) : own
     if (chosen === null) continue
     for (const key of keysOf(query, session, chosen)) {
       const tally = tallyOf(tallies, key)
@@ -78,8 +133,65 @@ export function recountPlainly(query: PlainQuery, site: RandomSite): Map<string,
   return new Map([...tallies].map(([key, tally]) => [key, numbersOf(tally)]))
 }
 
+/** To the next page view of the session, else to the last signal of this page; null = not known. */
+function timeOnPage(hit: HitRow, hits: readonly HitRow[], own: readonly HitRow[]): number | null {
+  const views = hits.filter(({ type }) => type === 'page_view').sort((a, b) => a.time - b.time || a.ko - b.ko)
+  const next = views[views.indexOf(hit) + 1]
+  if (next) return next.time - hit.time
+  return own.length > 0 ? Math.max(...own.map(({ time }) => time)) - hit.time : null
+}
+
+const fits = (path: string, pattern: string): boolean =>
+  pattern.endsWith('**') ? path.startsWith(pattern.slice(0, -2)) : path === pattern
+
+function countGoal(
+  goal: PlainGoal,
+  hit: HitRow,
+  session: SessionRow | undefined,
+  signals: readonly HitRow[],
+  tally: Tally,
+): void {
+  const page = hit.type === 'page_view' && 'path' in goal && fits(hit.path, goal.path)
+  const reached = {
+    page: page,
+    event: hit.type === 'event' && 'event_name' in goal && hit.event_name === goal.event_name,
+    scroll: page && signals.some((signal) => 'scroll_percent' in goal && signal.scroll_percent >= goal.scroll_percent),
+    duration: session !== undefined && 'duration_ms' in goal && session.duration_ms >= goal.duration_ms,
+  }[goal.type]
+  if (!reached) return
+  tally.converted.add(hit.visitor_id)
+  if (goal.type === 'duration') tally.lasting.add(hit.session_id)
+  else tally.conversions++
+}
+
+/** The session under its first and its last page view. */
+function countPages(
+  query: PlainQuery,
+  session: SessionRow,
+  hits: readonly HitRow[],
+  asked: Asked,
+  tallies: Map<string, Tally>,
+): void {
+  const views = hits.filter(({ type }) => type === 'page_view').sort((a, b) => a.time - b.time || a.ko - b.ko)
+  for (const kind of ['entries', 'exits'] as const) {
+    const view = views.at(kind === 'entries' ? 0 : -1)
+    if (!view) continue
+    const value = (name: string): unknown =>
+      SESSION_TELLS.includes(name) || TIME.includes(name)
+        ? asked.value(name)
+        : ofHit(name, view, session, query.timezone)
+    if (query.filter && !passes(query.filter, { ...asked, value })) continue
+    const key = query.dimensions.map(value)
+    if (!key.includes(undefined)) tallyOf(tallies, key)[kind]++
+  }
+}
+
 function numbersOf(tally: Tally): Numbers {
-  const per = (sum: number): number | null => (tally.sessions === 0 ? null : sum / tally.sessions)
+  const per = (sum: number, by = tally.sessions): number | null => (by === 0 ? null : sum / by)
+  const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
+  const mean = (values: readonly number[]): number | null => per(total(values), values.length)
+  const sorted = tally.requests.toSorted((a, b) => a - b)
+  const quantile = (level: number): number | null => sorted[Math.floor(level * sorted.length)] ?? null
   return {
     visitors: tally.visitors.size,
     sessions: tally.sessions,
@@ -89,6 +201,22 @@ function numbersOf(tally: Tally): Numbers {
     bounce_rate: per(tally.bounces),
     views_per_session: per(tally.views),
     session_duration: per(tally.duration),
+    time_on_page: mean(tally.seen),
+    event_duration: mean(tally.timed),
+    scroll_depth: mean(tally.depths),
+    entries: tally.entries,
+    exits: tally.exits,
+    entry_rate: per(tally.entries),
+    exit_rate: per(tally.exits),
+    conversions: tally.conversions + tally.lasting.size,
+    conversion_rate: per(tally.converted.size, tally.visitors.size),
+    revenue: tally.revenue,
+    requests: tally.requests.length,
+    request_duration: mean(tally.requests),
+    request_duration_p50: quantile(0.5),
+    request_duration_p75: quantile(0.75),
+    request_duration_p95: quantile(0.95),
+    request_duration_p99: quantile(0.99),
   }
 }
 
@@ -96,7 +224,11 @@ function tallyOf(tallies: Map<string, Tally>, key: readonly unknown[]): Tally {
   const name = key.join('\t')
   let tally = tallies.get(name)
   if (!tally) {
-    tally = { visitors: new Set(), page_views: 0, events: 0, sessions: 0, bounces: 0, duration: 0, views: 0 }
+    tally = {
+      ...{ visitors: new Set(), page_views: 0, events: 0, sessions: 0, bounces: 0, duration: 0, views: 0 },
+      ...{ timed: [], revenue: 0, requests: [], conversions: 0, lasting: new Set(), converted: new Set() },
+      ...{ seen: [], depths: [], entries: 0, exits: 0 },
+    }
     tallies.set(name, tally)
   }
   return tally
@@ -119,30 +251,41 @@ function keysOf(query: PlainQuery, session: SessionRow, hits: readonly HitRow[])
 /** The hits of a session that a filter chooses; null if the filter does not choose the session. */
 function chosenHits(
   filter: PlainFilter,
-  session: SessionRow,
+  session: Asked,
   hits: readonly HitRow[],
-  timezone: string,
+  asHit: (hit: HitRow) => Asked,
 ): readonly HitRow[] | null {
   if (namesIn(filter).every((name) => SESSION_TELLS.includes(name) || TIME.includes(name))) {
-    return passes(filter, (name) => ofSession(name, session, timezone)) ? hits : null
+    return passes(filter, session) ? hits : null
   }
-  const chosen = hits.filter((hit) => passes(filter, (name) => ofHit(name, hit, session, timezone)))
+  const chosen = hits.filter((hit) => passes(filter, asHit(hit)))
   return chosen.length > 0 ? chosen : null
 }
 
 function namesIn(filter: PlainFilter): string[] {
   if ('and' in filter) return (filter.and as PlainFilter[]).flatMap(namesIn)
   if ('or' in filter) return (filter.or as PlainFilter[]).flatMap(namesIn)
+  if ('session' in filter) return []
   return 'not' in filter ? namesIn(filter.not as PlainFilter) : [filter.dimension as string]
 }
 
-function passes(filter: PlainFilter, value: (name: string) => unknown): boolean {
-  if ('and' in filter) return (filter.and as PlainFilter[]).every((part) => passes(part, value))
-  if ('or' in filter) return (filter.or as PlainFilter[]).some((part) => passes(part, value))
-  if ('not' in filter) return !passes(filter.not as PlainFilter, value)
+/** What a filter is asked of: the values of a row, and its session. */
+interface Asked {
+  readonly value: (name: string) => unknown
+  readonly inSession: (part: PlainFilter) => boolean
+  /** Dimensions of which nothing is true: those of a session that is not there. */
+  readonly without: readonly string[]
+}
+
+function passes(filter: PlainFilter, asked: Asked): boolean {
+  if ('and' in filter) return (filter.and as PlainFilter[]).every((part) => passes(part, asked))
+  if ('or' in filter) return (filter.or as PlainFilter[]).some((part) => passes(part, asked))
+  if ('not' in filter) return !passes(filter.not as PlainFilter, asked)
+  if ('session' in filter) return asked.inSession(filter.session as PlainFilter)
   const { dimension, ...rest } = filter
   const [operator, wanted] = Object.entries(rest)[0] as [string, (string | number)[]]
-  const found = value(dimension as string)
+  if (asked.without.includes(dimension as string)) return false
+  const found = asked.value(dimension as string)
   const text = String(found ?? '')
   switch (operator) {
     case 'is':
@@ -168,8 +311,8 @@ function passes(filter: PlainFilter, value: (name: string) => unknown): boolean 
 
 function ofHit(name: string, hit: HitRow, session: SessionRow | undefined, timezone: string): unknown {
   if (TIME.includes(name)) return timeLabel(name, hit.time, timezone)
-  if (name === 'exit_path') return session?.exit_path
-  if (name === 'event_name') return hit.type === 'event' ? hit.event_name : undefined
+  if (SESSION_ONLY[name]) return session?.[SESSION_ONLY[name]]
+  if (name === 'event_name' || name === 'currency') return hit.type === 'event' ? hit[name] : undefined
   if (name === 'referrer') return hit.session_referrer
   if (name.startsWith('tags.')) return hit.tags[name.slice(5)]
   if (name.startsWith('props.')) return hit.props_number[name.slice(6)] ?? hit.props_text[name.slice(6)]
@@ -178,7 +321,7 @@ function ofHit(name: string, hit: HitRow, session: SessionRow | undefined, timez
 
 function ofSession(name: string, session: SessionRow, timezone: string): unknown {
   if (TIME.includes(name)) return timeLabel(name, session.start, timezone)
-  return name === 'referrer' ? session.session_referrer : session[name as keyof SessionRow]
+  return name === 'referrer' ? session.session_referrer : session[SESSION_ONLY[name] ?? (name as keyof SessionRow)]
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>()

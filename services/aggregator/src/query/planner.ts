@@ -1,28 +1,36 @@
 import { type Bucket, type BucketUnit, bucketsOf } from './buckets.ts'
 import { isTime } from './dimensions.ts'
-import { measuresOf } from './metrics.ts'
+import { measuresOf, PARTS, type Part } from './metrics.ts'
 import type { Order, ReportQuery } from './parse-query.ts'
 import type { Range } from './period.ts'
 import { alias, type Question } from './question.ts'
 import { chooseSource, isByDay, type Source, type SourceContext } from './source.ts'
 import {
   combine,
+  foldsPages,
   fromDailyHits,
   fromDailyPages,
   fromDailySessions,
+  fromEntries,
+  fromExits,
   fromHits,
   fromSessions,
-  type Part,
+  fromViews,
+  type PartSql,
+  rowsAddUp,
   selectRows,
   selectTotals,
 } from './sql.ts'
 import { createBinder, type Statement } from './statement.ts'
+import { findZone } from './zones.ts'
 
 /** How a query is answered. Pure: the same query, range and context make the same plan. */
 export interface Plan {
   readonly source: Source
-  /** Visitors are a sketch: see SKETCH_ERROR. */
-  readonly sketch: boolean
+  /** Where the totals come from: without dimensions more can be read from the totals of days. */
+  readonly totalsSource: Source
+  /** Visitors of the rows, or the totals, are a sketch: see SKETCH_ERROR. */
+  readonly sketch: { readonly rows: boolean; readonly totals: boolean }
   readonly byDay: boolean
   readonly buckets: readonly Bucket[]
   /** Rows come without order and limit and are filled, sorted and cut afterwards: all dimensions are time. */
@@ -30,6 +38,8 @@ export interface Plan {
   /** Null without dimensions: the totals are the only row. */
   readonly rows: Statement | null
   readonly totals: Statement
+  /** The rows have the totals with them, as t_…: the other statement is for when there is no row. */
+  readonly totalsInRows: boolean
 }
 
 /** Values of the dimensions that are not time, one list for each row: `keys[i]` belongs to `dimensions[i]` of the query. */
@@ -41,19 +51,29 @@ export type Keys = readonly (readonly (string | number)[] | null)[]
 export function planQuery(query: ReportQuery, range: Range, context: SourceContext, keys: Keys | null = null): Plan {
   const source = chooseSource(query, range, context)
   const question = ask(query, range, context.siteZone)
+  const totalsSource = chooseSource({ ...query, dimensions: [] }, range, context)
+  const isSketch = (from: Source): boolean => from === 'daily_totals' && query.metrics.includes('visitors')
+  const isRaw = totalsSource !== 'daily_totals' && totalsSource !== 'daily_pages'
+  const totalsInRows = keys === null && question.dimensions.length > 0 && isRaw && rowsAddUp(question)
   const fill = question.dimensions.length > 0 && question.dimensions.every(isTime)
   return {
     source,
-    sketch: source === 'daily_totals' && query.metrics.includes('visitors'),
+    totalsSource,
+    sketch: { rows: isSketch(source), totals: isSketch(totalsSource) },
     byDay: question.byDay,
     buckets: question.buckets,
     fill,
-    rows: question.dimensions.length > 0 ? rowsStatement(source, question, query, fill, keys) : null,
-    totals: totalsStatement(source, question),
+    rows:
+      question.dimensions.length > 0
+        ? rowsStatement(source, question, query, { fill, keys, totals: totalsInRows })
+        : null,
+    totals: totalsStatement(totalsSource, ask({ ...query, dimensions: [] }, range, context.siteZone)),
+    totalsInRows,
   }
 }
 
-function ask(query: ReportQuery, range: Range, siteZone: string): Question {
+/** A query over a range, without how its rows are shown. */
+export function ask(query: ReportQuery, range: Range, siteZone: string): Question {
   return {
     site: query.site,
     metrics: query.metrics,
@@ -61,9 +81,13 @@ function ask(query: ReportQuery, range: Range, siteZone: string): Question {
     range,
     zone: query.zone,
     byDay: isByDay(query, range, siteZone),
-    buckets: unitOf(query) ? bucketsOf(unitOf(query)!, range, query.zone) : [],
+    buckets: unitOf(query) ? bucketsOf(unitOf(query)!, range, query.zone, query.weekStart) : [],
     filter: query.filter,
     includeBots: query.includeBots,
+    goals: query.goals,
+    weekStart: query.weekStart,
+    siteZone: findZone(siteZone)?.zone ?? siteZone,
+    keptFrom: query.keptFrom,
   }
 }
 
@@ -76,8 +100,7 @@ function rowsStatement(
   source: Source,
   question: Question,
   query: ReportQuery,
-  fill: boolean,
-  keys: Keys | null,
+  { fill, keys, totals }: { fill: boolean; keys: Keys | null; totals: boolean },
 ): Statement {
   const binder = createBinder()
   const rows = combine(
@@ -86,33 +109,31 @@ function rowsStatement(
   )
   const where = keys ? sameKeys(question, keys, binder) : []
   const order = fill || keys ? null : orderOf(query)
-  const sql = selectRows(rows, question, { order, limit: query.limit, offset: query.offset, where }, binder)
+  const sql = selectRows(rows, question, { order, limit: query.limit, offset: query.offset, where, totals }, binder)
   return { sql, params: binder.params }
 }
 
-/** Totals are the same question without dimensions. Those of pages are the site's: every page view has a page. */
+/** Totals are the same question without dimensions. */
 function totalsStatement(source: Source, question: Question): Statement {
   const binder = createBinder()
-  const whole: Question = { ...question, dimensions: [], buckets: [] }
-  const from = source === 'daily_pages' ? 'daily_totals' : source
-  const sql = selectTotals(
-    combine(
-      partsOf(from, whole).map((part) => part(whole, binder)),
-      whole,
-    ),
-    whole,
-  )
-  return { sql, params: binder.params }
+  const parts = partsOf(source, question).map((part) => part(question, binder))
+  return { sql: selectTotals(combine(parts, question), question), params: binder.params }
 }
 
-function partsOf(source: Source, { metrics }: Question): Part[] {
+const OF_PARTS: Record<Part, PartSql> = {
+  hits: fromHits,
+  views: fromViews,
+  sessions: fromSessions,
+  entries: fromEntries,
+  exits: fromExits,
+}
+
+function partsOf(source: Source, question: Question): PartSql[] {
   if (source === 'daily_pages') return [fromDailyPages]
-  const { hits, sessions } = measuresOf(metrics)
-  const daily = source === 'daily_totals'
-  return [
-    ...(hits.length > 0 ? [daily ? fromDailyHits : fromHits] : []),
-    ...(sessions.length > 0 ? [daily ? fromDailySessions : fromSessions] : []),
-  ]
+  const asked = { ...measuresOf(question.metrics), ...(foldsPages(question) && { entries: [], exits: [] }) }
+  const ofParts =
+    source === 'daily_totals' ? { ...OF_PARTS, hits: fromDailyHits, sessions: fromDailySessions } : OF_PARTS
+  return PARTS.filter((part) => asked[part].length > 0).map((part) => ofParts[part])
 }
 
 /** As asked; else by time, then most first. Then by the dimensions: never two orders for one answer. Null is last. */

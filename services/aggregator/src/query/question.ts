@@ -1,7 +1,8 @@
 import type { LocalDays } from '@millrace/shared'
-import type { Bucket } from './buckets.ts'
+import type { Bucket, WeekStart } from './buckets.ts'
 import type { Dimension } from './dimensions.ts'
 import type { Filter } from './filter.ts'
+import type { Goal } from './goals.ts'
 import type { MetricName } from './metrics.ts'
 import type { Range } from './period.ts'
 
@@ -18,6 +19,13 @@ export interface Question {
   readonly buckets: readonly Bucket[]
   readonly filter: Filter | null
   readonly includeBots: boolean
+  /** What counts as a conversion; none if no metric asks. */
+  readonly goals: readonly Goal[]
+  readonly weekStart: WeekStart
+  /** Zone of the column `day`. */
+  readonly siteZone: string
+  /** First day that the site still keeps; null = it keeps all. Older rows that wait for their deletion are not shown. */
+  readonly keptFrom: number | null
 }
 
 /** Alias of a dimension in every SELECT. Columns keep their names to themselves: an alias would hide them. */

@@ -67,6 +67,7 @@ export function randomSite(site: string, count: number, seed: number): RandomSit
 const DAYS = new LocalDays(SITE_ZONE)
 const pick = <T>(list: readonly T[], random: () => number): T => list[Math.floor(random() * list.length)]!
 const hex = (n: number): string => n.toString(16).padStart(16, '0')
+const uuid = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 const someTime = (random: () => number): number => Math.floor(FIRST_MS + random() * (LAST_MS - FIRST_MS))
 
 function addSession(made: RandomSite, site: string, n: number, random: () => number): void {
@@ -84,7 +85,9 @@ function addSession(made: RandomSite, site: string, n: number, random: () => num
   let time = someTime(random)
   const length = 1 + Math.floor(random() * 6)
   for (let i = 0; i < length; i++) {
-    hits.push(makeHit({ ...shared, time }, random))
+    const seen = hits.filter(({ type }) => type === 'page_view')
+    const page_id = seen.length > 0 ? pick(seen.slice(-2), random).hit_id : NO_UUID
+    hits.push(makeHit({ ...shared, time, page_id, hit_id: uuid(made.hits.length + i) }, random))
     time += Math.floor(random() * 29 * MINUTE)
   }
   made.hits.push(...hits)
@@ -95,6 +98,7 @@ function addSession(made: RandomSite, site: string, n: number, random: () => num
 function makeHit(fields: Partial<HitRow> & { time: number }, random: () => number): HitRow {
   const type = pick(['page_view', 'page_view', 'page_view', 'event', 'engagement'] as const, random)
   const event = type === 'event'
+  const signal = type === 'engagement'
   return {
     ...EMPTY_HIT,
     ...fields,
@@ -105,8 +109,17 @@ function makeHit(fields: Partial<HitRow> & { time: number }, random: () => numbe
     tags: random() < 0.5 ? { section: pick(['docs', 'shop'], random) } : {},
     event_name: event ? pick(['signup', 'buy'], random) : '',
     props_text: event && random() < 0.5 ? { plan: pick(['pro', 'free'], random) } : {},
-    props_number: event && random() < 0.5 ? { seats: Math.floor(random() * 10) } : {},
+    props_number: event && random() < 0.5 ? { seats: Math.floor(random() * 40) } : {},
     http_status: pick([0, 200, 404], random),
+    http_method: pick(['', 'GET'], random),
+    title: pick(['Home', 'About', ''], random),
+    route: pick(['/:page', ''], random),
+    event_duration_ms: event && random() < 0.5 ? 1 + Math.floor(random() * 5_000) : 0,
+    value: event && random() < 0.5 ? Math.floor(random() * 10_000) / 100 : 0,
+    currency: event ? pick(['EUR', 'USD'], random) : '',
+    request_ms: random() < 0.4 ? Math.floor(random() * 400) / 4 : 0,
+    page_id: signal ? (fields.page_id ?? NO_UUID) : NO_UUID,
+    scroll_percent: signal ? Math.floor(random() * 101) : 0,
   }
 }
 
@@ -128,6 +141,7 @@ function sessionOf(hits: readonly HitRow[], shared: Partial<SessionRow>): Sessio
     is_bounce: pages.length === 1 && hits.length === 1 ? 1 : 0,
     entry_path: pages[0]?.path ?? '',
     exit_path: pages.at(-1)?.path ?? '',
+    exit_title: pages.at(-1)?.title ?? '',
   }
 }
 
@@ -154,6 +168,7 @@ function addSigned(made: RandomSite, last: SessionRow, random: () => number): vo
 
 /** Hits without a session: too late for one, or dead. */
 function addStray(made: RandomSite, site: string, n: number, random: () => number): void {
-  const hit = makeHit({ site, time: someTime(random), visitor_id: hex(500 + n), late: true }, random)
+  const id = { visitor_id: hex(500 + n), hit_id: uuid(1_000_000 + n) }
+  const hit = makeHit({ site, time: someTime(random), late: true, ...id }, random)
   made.hits.push(random() < 0.3 ? { ...hit, verdict: 'dead' } : hit)
 }

@@ -14,7 +14,7 @@ export function readBody(body: unknown): unknown {
   }
 }
 
-const LISTS = ['metrics', 'dimensions']
+const LISTS = ['metrics', 'dimensions', 'goals']
 const NUMBERS = ['limit', 'offset']
 
 /**

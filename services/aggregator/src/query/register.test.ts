@@ -5,8 +5,9 @@ import { createLogger, createServer, type Server } from '@millrace/server'
 import { BlockWriter, HIT_COLUMNS, SESSION_BLOCK_COLUMNS } from '@millrace/shared'
 import { migrate, openStore, type Store, StoreUnavailable } from '@millrace/store'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { wantsCsv } from './answer-report.ts'
 import { randomSite, SITE_ZONE } from './random-site.fixture.ts'
-import { registerQueryApi, wantsCsv } from './register.ts'
+import { registerQueryApi } from './register.ts'
 
 const NOW_MS = Date.parse('2026-11-02T10:00:01.120Z')
 const QUERY = { site: 'blog', period: '7d', timezone: 'UTC', metrics: ['visitors', 'page_views'], dimensions: ['day'] }

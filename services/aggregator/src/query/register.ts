@@ -1,22 +1,14 @@
-import type { FastifyReply, FastifyRequest, Server } from '@millrace/server'
-import { MillraceError } from '@millrace/shared'
-import { type Store, StoreRefused, StoreUnavailable } from '@millrace/store'
-import { toCsv } from './csv.ts'
-import { type QueryFacts, queryFacts } from './facts.ts'
+import type { FastifyReply, FastifyRequest } from '@millrace/server'
+import { answerReport } from './answer-report.ts'
+import { type Asking, askStore } from './ask-store.ts'
+import { queryFacts } from './facts.ts'
 import { parseQuery } from './parse-query.ts'
 import { MAX_QUERY_BYTES, readBody, readParameters } from './read-request.ts'
-import { makeReport, type Report } from './report.ts'
+import { makeReport } from './report.ts'
+import { addReportRoutes } from './reports/register-reports.ts'
+import { contextOf, type QueryApi } from './site-context.ts'
 
-export interface QueryApi {
-  readonly server: Pick<Server, 'app' | 'registry' | 'logger'>
-  readonly store: Store
-  readonly settings: { readonly MILLRACE_TIMEZONE: string }
-  /** Every hit of the log that came before this time (epoch ms) is counted. */
-  readonly completeUntil: () => Promise<number>
-  readonly clock?: () => number
-}
-
-/** Adds POST /v1/query and GET /v1/query. Call before the server listens. */
+/** Adds /v1/query and /v1/reports, each by GET and POST. Call before the server listens. */
 export function registerQueryApi(api: QueryApi): void {
   const facts = queryFacts(api.server)
   api.server.app.register(async (app) => {
@@ -27,56 +19,25 @@ export function registerQueryApi(api: QueryApi): void {
       { parseAs: 'buffer', bodyLimit: MAX_QUERY_BYTES },
       async (_: unknown, body: Buffer) => body,
     )
-    app.post('/v1/query', (request, reply) => answer(() => readBody(request.body), api, facts, request, reply))
-    app.get('/v1/query', (request, reply) => {
-      const at = request.url.indexOf('?')
-      return answer(() => readParameters(at === -1 ? '' : request.url.slice(at + 1)), api, facts, request, reply)
-    })
+    const asking: Asking = { api, facts }
+    app.post('/v1/query', (request, reply) => answer(readBody(request.body), asking, request, reply))
+    app.get('/v1/query', (request, reply) => answer(readParameters(searchOf(request)), asking, request, reply))
+    addReportRoutes(app, asking)
   })
 }
 
-async function answer(
-  read: () => unknown,
-  api: QueryApi,
-  facts: QueryFacts,
-  request: FastifyRequest,
-  reply: FastifyReply,
-) {
-  const startedMs = performance.now()
-  const nowMs = (api.clock ?? Date.now)()
-  const query = parseQuery(read(), { nowMs, siteZone: api.settings.MILLRACE_TIMEZONE })
-  // Asked first: what is complete before the rows are read is complete in them.
-  const completeUntil = await api.completeUntil()
-  const report = await reportOf(
-    () => makeReport(query, { store: api.store, siteZone: api.settings.MILLRACE_TIMEZONE, nowMs }),
-    facts,
+/** The parameters of a URL as text, without the question mark. */
+function searchOf(request: FastifyRequest): string {
+  const at = request.url.indexOf('?')
+  return at === -1 ? '' : request.url.slice(at + 1)
+}
+
+async function answer(body: unknown, asking: Asking, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const nowMs = (asking.api.clock ?? Date.now)()
+  const context = contextOf(body, asking.api, request, nowMs)
+  const query = parseQuery(body, context)
+  const { answered, completeUntil } = await askStore(asking, reply, (store) =>
+    makeReport(query, { store, siteZone: context.siteZone, nowMs }),
   )
-  facts.answered(report.source, (performance.now() - startedMs) / 1000)
-  reply.header('cache-control', 'no-store').header('vary', 'accept')
-  if (wantsCsv(request.headers.accept)) {
-    return reply.header('content-type', 'text/csv; charset=utf-8; header=present').send(toCsv(report))
-  }
-  return reply.send({ ...report, complete_until: new Date(completeUntil).toISOString() })
-}
-
-async function reportOf(make: () => Promise<Report>, facts: QueryFacts): Promise<Report> {
-  try {
-    return await make()
-  } catch (error) {
-    if (!(error instanceof StoreUnavailable || error instanceof StoreRefused)) throw error
-    facts.storeFailed(error)
-    throw new MillraceError(
-      'store_unavailable',
-      'The store could not answer the query; nothing is wrong with the query itself.',
-    )
-  }
-}
-
-/** Whether a client likes CSV better than JSON. */
-export function wantsCsv(accept = ''): boolean {
-  const liking = (type: string): number => {
-    const range = accept.split(',').find((part) => part.trim().toLowerCase().split(';')[0]!.trim() === type)
-    return range ? Number(/;\s*q=([\d.]+)/i.exec(range)?.[1] ?? 1) : 0
-  }
-  return liking('text/csv') > liking('application/json')
+  return answerReport(answered, completeUntil, request, reply)
 }

@@ -30,6 +30,8 @@ export type ReportRow = Record<string, Key | Values | null>
 export interface Report {
   readonly query: Record<string, unknown>
   readonly source: Source
+  /** Where the totals come from, if from elsewhere. */
+  readonly totals_source?: Source
   /** Average relative error of `visitors`: 0 = exact. Only if visitors were asked. */
   readonly visitors_error?: number
   readonly rows: readonly ReportRow[]
@@ -39,8 +41,8 @@ export interface Report {
 }
 
 export interface ReportTools {
-  readonly store: Store
-  /** Zone of sites that do not say: that of the column `day`. */
+  readonly store: Pick<Store, 'query'>
+  /** Zone of the site: that of the column `day`. */
   readonly siteZone: string
   readonly nowMs: number
 }
@@ -53,7 +55,7 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
   await checkPatterns(query, tools.store)
   const { range, context } = await survey(query, tools)
   const plan = planQuery(query, range, context)
-  const [page, totals] = await Promise.all([readPage(query, plan, tools), readTotals(query, plan, tools.store)])
+  const { page, totals } = await readAnswer(query, plan, tools)
   const compared = await compare(query, range, plan, page.rows, context, tools)
   const rows = page.rows.map((row, i) => ({
     ...showKeys(row, query, plan.buckets),
@@ -61,10 +63,11 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
     ...(compared && sideBySide(row.values, compared.rows[i]!)),
   }))
   const allTotals = { ...totals, ...(compared && sideBySide(totals, compared.totals)) }
-  const approximate = isApproximate(plan, [...page.rows.map(({ values }) => values), totals]) || compared?.approximate
+  const approximate = isApproximate(plan, valuesOfRows(page.rows), totals) || compared?.approximate
   return {
     query: showQuery(query, range, compared?.range),
     source: plan.source,
+    ...(plan.totalsSource !== plan.source && { totals_source: plan.totalsSource }),
     ...(query.metrics.includes('visitors') && { visitors_error: approximate ? SKETCH_ERROR : 0 }),
     rows: plan.rows ? rows : [allTotals],
     totals: allTotals,
@@ -73,7 +76,7 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
 }
 
 /** The engine's regular expressions are RE2, so only the engine can tell a wrong one. */
-async function checkPatterns({ filter }: ReportQuery, store: Store): Promise<void> {
+async function checkPatterns({ filter }: ReportQuery, store: Pick<Store, 'query'>): Promise<void> {
   const errors: FieldError[] = []
   for (const { operator, values, pointer } of conditionsOf(filter)) {
     if (!operator.startsWith('matches')) continue
@@ -99,10 +102,18 @@ async function survey(
   return { range, context: { siteZone, hitsInPeriod } }
 }
 
+/** The range of a query, also of one over all that there is, and whether its patterns can be read. @throws as makeReport */
+export async function understand(query: ReportQuery, tools: ReportTools): Promise<Range> {
+  await checkPatterns(query, tools.store)
+  return query.range ?? wholeHistory(query, tools)
+}
+
 async function wholeHistory(query: ReportQuery, { store, siteZone, nowMs }: ReportTools): Promise<Range> {
-  const sql =
-    'SELECT toUInt32(min(day)) AS first, toUInt32(count()) AS days FROM millrace.daily_hits WHERE site = {site:String}'
-  const [found] = await store.query<{ first: number; days: number }>(sql, { params: { site: query.site } })
+  const sql = `SELECT toUInt32(min(day)) AS first, toUInt32(count()) AS days
+FROM millrace.daily_hits
+WHERE site = {site:String} AND day >= toDate({kept_from:UInt32})`
+  const params = { site: query.site, kept_from: query.keptFrom ?? 0 }
+  const [found] = await store.query<{ first: number; days: number }>(sql, { params })
   const first = found && found.days > 0 ? startOfDay(siteCalendar(siteZone), found.first) : nowMs
   const range = resolvePeriod('all', query.zone, nowMs, query.zone.dayOf(first))
   const errors: FieldError[] = []
@@ -117,7 +128,7 @@ function siteCalendar(siteZone: string): LocalDays {
   return zone
 }
 
-async function countHits(site: string, { days }: Range, store: Store): Promise<number> {
+async function countHits(site: string, { days }: Range, store: Pick<Store, 'query'>): Promise<number> {
   const sql = `SELECT toFloat64(sum(page_views) + sum(events)) AS hits
 FROM millrace.daily_hits
 WHERE site = {site:String}
@@ -126,37 +137,63 @@ WHERE site = {site:String}
   return found?.hits ?? 0
 }
 
+/** Rows and totals: side by side, or both from the rows. */
+async function readAnswer(
+  query: ReportQuery,
+  plan: Plan,
+  tools: ReportTools,
+): Promise<{ page: { rows: Row[]; count: number }; totals: Values }> {
+  if (!plan.totalsInRows) {
+    const [page, totals] = await Promise.all([readPage(query, plan, tools), readTotals(query, plan, tools.store)])
+    return { page, totals }
+  }
+  const page = await readPage(query, plan, tools)
+  return { page, totals: page.totals ?? (await readTotals(query, plan, tools.store)) }
+}
+
+/** The totals that a row has with it. */
+function totalsIn(row: StoredRow | undefined, query: ReportQuery, plan: Plan): Values | null {
+  if (!plan.totalsInRows || !row) return null
+  return Object.fromEntries(query.metrics.map((name) => [name, row[`t_${name}`] as number | null]))
+}
+
 async function readPage(
   query: ReportQuery,
   plan: Plan,
   { store, nowMs }: ReportTools,
-): Promise<{ rows: Row[]; count: number }> {
-  if (!plan.rows) return { rows: [], count: 1 }
+): Promise<{ rows: Row[]; count: number; totals: Values | null }> {
+  if (!plan.rows) return { rows: [], count: 1, totals: null }
   const stored = await run<StoredRow>(plan.rows, store)
   const rows = readRows(stored, query, plan)
+  const totals = totalsIn(stored[0], query, plan)
   if (plan.fill) {
     const all = sortRows(fillRows(rows, query, plan.buckets, nowMs), query)
-    return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length }
+    return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length, totals }
   }
-  if (stored.length === 0 && query.offset > 0) return { rows, count: await countRows(plan.rows, store) }
-  return { rows, count: (stored[0]?.row_count as number | undefined) ?? 0 }
+  if (stored.length === 0 && query.offset > 0) return { rows, count: await countRows(plan.rows, store), totals }
+  return { rows, count: (stored[0]?.row_count as number | undefined) ?? 0, totals }
 }
 
 /** Beyond the last page no row is there to say how many there are: the first one does. */
-async function countRows({ sql, params }: Statement, store: Store): Promise<number> {
+async function countRows({ sql, params }: Statement, store: Pick<Store, 'query'>): Promise<number> {
   const [first] = await run<StoredRow>({ sql, params: { ...params, limit: 1, offset: 0 } }, store)
   return (first?.row_count as number | undefined) ?? 0
 }
 
-async function readTotals(query: ReportQuery, plan: Plan, store: Store): Promise<Values> {
+async function readTotals(query: ReportQuery, plan: Plan, store: Pick<Store, 'query'>): Promise<Values> {
   const [totals] = await run<StoredRow>(plan.totals, store)
   return totals ? valuesOf(totals, query.metrics) : emptyValues(query.metrics)
 }
 
-const run = <T>({ sql, params }: Statement, store: Store): Promise<T[]> => store.query<T>(sql, { params })
+const run = <T>({ sql, params }: Statement, store: Pick<Store, 'query'>): Promise<T[]> =>
+  store.query<T>(sql, { params })
 
-const isApproximate = (plan: Plan, values: readonly Values[]): boolean =>
-  plan.sketch && values.some(({ visitors }) => (visitors ?? 0) > SKETCH_EXACT_UP_TO)
+const isApproximate = ({ sketch }: Plan, rows: readonly Values[], totals: Values): boolean => {
+  const isMany = ({ visitors }: Values): boolean => (visitors ?? 0) > SKETCH_EXACT_UP_TO
+  return (sketch.rows && rows.some(isMany)) || (sketch.totals && isMany(totals))
+}
+
+const valuesOfRows = (rows: readonly Row[]): Values[] => rows.map(({ values }) => values)
 
 interface Compared {
   readonly range: Range
@@ -190,7 +227,7 @@ async function compare(
     range: previous.range,
     rows,
     totals,
-    approximate: isApproximate(before, [...found.values(), totals]),
+    approximate: isApproximate(before, [...found.values()], totals),
   }
 }
 
@@ -224,7 +261,7 @@ function sideBySide(now: Values, before: Values): { previous: Values; growth: Va
 const time = (ms: number): string => new Date(ms).toISOString()
 
 /** The query as understood: every default spelled out, the period with its absolute borders. */
-function showQuery(query: ReportQuery, range: Range, before: Range | undefined): Record<string, unknown> {
+export function showQuery(query: ReportQuery, range: Range, before: Range | undefined): Record<string, unknown> {
   return {
     site: query.site,
     period: query.period,
@@ -239,7 +276,12 @@ function showQuery(query: ReportQuery, range: Range, before: Range | undefined):
     limit: query.limit,
     offset: query.offset,
     include_bots: query.includeBots,
+    ...(asksGoals(query) && { goals: query.goals.map(({ id }) => id) }),
+    ...(query.weekStart !== 'monday' && { week_start: query.weekStart }),
   }
 }
+
+const asksGoals = ({ metrics, goals }: ReportQuery): boolean =>
+  goals.length > 0 && metrics.some((name) => name.startsWith('conversion'))
 
 const shownOrder = (query: ReportQuery): Order[] => (query.dimensions.length > 0 ? fullOrder(query) : [])

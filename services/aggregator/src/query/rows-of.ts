@@ -1,23 +1,46 @@
 import { dateOfDay } from '@millrace/shared'
 import type { Bucket, BucketUnit } from './buckets.ts'
-import type { Dimension } from './dimensions.ts'
+import { type Dimension, tellsOf } from './dimensions.ts'
 import type { Question } from './question.ts'
 import type { Binder } from './statement.ts'
 
 /** Tables of single rows. */
 export type RawTable = 'hits' | 'sessions'
+/** Sessions under their first, or last, page view. */
+export type PageRows = 'entries' | 'exits'
+/** Page views and events (`hits`), page views alone (`views`), engagement signals, sessions. */
+export type Rows = RawTable | 'views' | 'signals' | PageRows
 /** Tables of sums by day. */
 export type DailyTable = 'daily_hits' | 'daily_sessions' | 'daily_pages'
 
 /** Column that dates a row. Sessions are dated by their start. */
-export const TIME_COLUMN: Record<RawTable, string> = { hits: 'time', sessions: 'start' }
+export const TIME_COLUMN: Record<Rows, string> = {
+  hits: 'time',
+  views: 'time',
+  signals: 'time',
+  sessions: 'start',
+  entries: 'start',
+  exits: 'start',
+}
 
-/** Site, kind of row and bots: what every SELECT begins with. Site scoping has no way around it. */
-export function ownRows(table: RawTable | DailyTable, question: Question, { bind }: Binder): string[] {
+const KEPT = "verdict = 'keep'"
+const KIND: Partial<Record<Rows | DailyTable, string[]>> = {
+  hits: [KEPT, "type != 'engagement'"],
+  views: [KEPT, "type = 'page_view'"],
+  signals: [KEPT, "type = 'engagement'"],
+}
+
+/** Site, kind of row, bots and what the site still keeps: what every SELECT begins with. Site scoping has no way around it. */
+export function ownRows(
+  rows: Rows | DailyTable,
+  question: Pick<Question, 'site' | 'includeBots' | 'keptFrom'>,
+  { bind }: Binder,
+): string[] {
   return [
     `site = ${bind('site', 'String', question.site)}`,
-    ...(table === 'hits' ? ["verdict = 'keep'", "type != 'engagement'"] : []),
+    ...(KIND[rows] ?? []),
     ...(question.includeBots ? [] : ['is_bot = 0']),
+    ...(question.keptFrom === null ? [] : [`day >= ${bind('kept_from', 'Date', dateOfDay(question.keptFrom))}`]),
   ]
 }
 
@@ -25,17 +48,21 @@ export function ownRows(table: RawTable | DailyTable, question: Question, { bind
  * The period. A predicate on a DateTime64 does not prune (the tables are sorted by `day`), so there is one on `day`
  * too, a day wider at each end because `day` is a date of the site's zone and not of the asked one.
  */
-export function duringPeriod(table: RawTable | DailyTable, question: Question, binder: Binder): string[] {
+export function duringPeriod(
+  table: Rows | DailyTable,
+  question: Pick<Question, 'range' | 'byDay'>,
+  binder: Binder,
+): string[] {
   const { range, byDay } = question
   if (byDay) return [dayBetween('day', range.days!.first, range.days!.last, binder)]
-  const time = TIME_COLUMN[table as RawTable]
+  const time = TIME_COLUMN[table as Rows]
   const from = binder.bind('from', "DateTime64(3, 'UTC')", dateTime(range.fromMs))
   const to = binder.bind('to', "DateTime64(3, 'UTC')", dateTime(range.toMs))
   return [...aroundPeriod(1, question, binder), `${time} >= ${from}`, `${time} < ${to}`]
 }
 
 /** The days of the period and `margin` more at each end. A session lasts at most 24 h: its hits are at most a day away. */
-export function aroundPeriod(margin: number, { range }: Question, binder: Binder): string[] {
+export function aroundPeriod(margin: number, { range }: Pick<Question, 'range'>, binder: Binder): string[] {
   const first = Math.floor(range.fromMs / DAY_MS) - margin
   const last = Math.floor((range.toMs - 1) / DAY_MS) + margin
   return [dayBetween(`around_${margin}`, first, last, binder)]
@@ -56,7 +83,7 @@ const dateTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23)
  */
 export function dimensionSql(
   dimension: Dimension,
-  table: RawTable | DailyTable,
+  table: Rows | DailyTable,
   question: Question,
   binder: Binder,
 ): string {
@@ -66,16 +93,30 @@ export function dimensionSql(
     case 'cycle':
       return cycleOf(dimension.name, table, question, binder)
     case 'column':
+      if (table === 'entries' || table === 'exits') return pageColumn(dimension, table)
       return table === 'sessions' ? dimension.sessions! : dimension.hits!
     case 'map':
       return textOfKey(dimension.map, binder.add('String', dimension.key))
   }
 }
 
-function bucketOf(unit: BucketUnit, table: RawTable | DailyTable, question: Question, { bind }: Binder): string {
+/** Columns of a session that tell of its last page view what a hit's column tells of itself. */
+const PAGE_COLUMNS: Record<PageRows, Readonly<Record<string, string>>> = {
+  entries: { path: 'entry_path' },
+  exits: { path: 'exit_path', title: 'exit_title' },
+}
+
+const pageColumn = ({ name, hits, sessions }: Dimension & { kind: 'column' }, rows: PageRows): string =>
+  PAGE_COLUMNS[rows][name] ?? sessions ?? hits!
+
+/** Whether session rows tell a dimension of their first, or last, page view; else that page view is looked up. */
+export const tellsOfPage = (dimension: Dimension, rows: PageRows): boolean =>
+  tellsOf(dimension).sessions || dimension.name in PAGE_COLUMNS[rows]
+
+function bucketOf(unit: BucketUnit, table: Rows | DailyTable, question: Question, { bind }: Binder): string {
   const { byDay, buckets } = question
   if (byDay && unit === 'day') return 'toUInt32(day)'
-  const value = byDay && !isClock(unit) ? 'toUInt32(day)' : `toUnixTimestamp(${TIME_COLUMN[table as RawTable]})`
+  const value = byDay && !isClock(unit) ? 'toUInt32(day)' : `toUnixTimestamp(${TIME_COLUMN[table as Rows]})`
   // The starts come from the same calendar that fills empty buckets, so the two cannot differ.
   return `roundDown(${value}, ${bind(
     'starts',
@@ -92,12 +133,12 @@ const isClock = (unit: BucketUnit): boolean => unit === 'minute' || unit === 'ho
 
 function cycleOf(
   name: 'weekday' | 'hour_of_day',
-  table: RawTable | DailyTable,
+  table: Rows | DailyTable,
   question: Question,
   { bind }: Binder,
 ): string {
   if (name === 'weekday' && question.byDay) return 'toDayOfWeek(day)'
-  const local = `toTimeZone(${TIME_COLUMN[table as RawTable]}, ${bind('zone', 'String', question.zone.zone)})`
+  const local = `toTimeZone(${TIME_COLUMN[table as Rows]}, ${bind('zone', 'String', question.zone.zone)})`
   return name === 'weekday' ? `toDayOfWeek(${local})` : `toHour(${local})`
 }
 
@@ -108,8 +149,8 @@ function textOfKey(map: 'props' | 'tags', key: string): string {
 }
 
 /** Rows that have a dimension at all; null if all do. */
-export function hasValue(dimension: Dimension, { add }: Binder): string | null {
-  if (dimension.kind === 'column' && dimension.only) return `type = '${dimension.only}'`
+export function hasValue(dimension: Dimension, rows: Rows | DailyTable, { add }: Binder): string | null {
+  if (dimension.kind === 'column' && dimension.only) return rows === 'hits' ? `type = '${dimension.only}'` : '0'
   if (dimension.kind !== 'map') return null
   const key = add('String', dimension.key)
   if (dimension.map === 'tags') return `mapContains(tags, ${key})`

@@ -1,6 +1,6 @@
 import { SITE_PATTERN } from '@millrace/shared'
 import { Type } from '@sinclair/typebox'
-import { MAX_ROWS } from './buckets.ts'
+import { WEEK_STARTS } from './buckets.ts'
 import { METRIC_NAMES } from './metrics.ts'
 import { NAMED_PERIODS } from './period.ts'
 
@@ -20,8 +20,10 @@ const period = Type.Union(
 
 /** Comparison periods with a name. */
 export const NAMED_COMPARISONS = ['previous_period', 'previous_year'] as const
-const MAX_METRICS = 20
+const MAX_METRICS = 30
 const MAX_DIMENSIONS = 5
+/** Rows of an answer that are not buckets of time. */
+const MAX_LIMIT = 100_000
 const MAX_OFFSET = 10_000_000
 
 /** Body of POST /v1/query: the form. What the values mean is checked by parseQuery. */
@@ -53,9 +55,17 @@ export const QuerySchema = Type.Object(
         { minItems: 1, maxItems: MAX_METRICS + MAX_DIMENSIONS },
       ),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_ROWS })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LIMIT })),
     offset: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_OFFSET })),
     include_bots: Type.Optional(Type.Boolean()),
+    goals: Type.Optional(
+      Type.Array(Type.String({ maxLength: 128 }), {
+        minItems: 1,
+        maxItems: 100,
+        description: 'Ids of the goals that conversions are counted for; all of the site if left out',
+      }),
+    ),
+    week_start: Type.Optional(oneOf(Object.keys(WEEK_STARTS), 'Day that weeks begin with; monday if left out')),
   },
   { additionalProperties: false, $id: 'Query' },
 )

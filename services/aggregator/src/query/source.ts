@@ -1,8 +1,9 @@
 import { tellsOf } from './dimensions.ts'
-import { conditionsOf } from './filter.ts'
-import { measuresOf } from './metrics.ts'
+import { asksSession, conditionsOf } from './filter.ts'
+import { allMeasures, measuresOf } from './metrics.ts'
 import type { ReportQuery } from './parse-query.ts'
 import type { Range } from './period.ts'
+import { tellsOfPage } from './rows-of.ts'
 import { findZone } from './zones.ts'
 
 /** Where an answer's numbers come from. Closed list; part of the API. */
@@ -27,34 +28,47 @@ export const SKETCH_EXACT_UP_TO = 400
 /** Average relative error of the sketch above that. */
 export const SKETCH_ERROR = 0.007
 
-type Asked = Pick<ReportQuery, 'metrics' | 'dimensions' | 'filter' | 'zone'>
+type Asked = Pick<ReportQuery, 'metrics' | 'dimensions' | 'filter' | 'zone' | 'goals'>
+
+const DAILY_MEASURES = ['visitors', 'page_views', 'events', 'sessions', 'bounces', 'session_ms', 'session_views']
 
 /** The cheapest source that can answer a query. */
 export function chooseSource(query: Asked, range: Range, context: SourceContext): Source {
-  const { hits, sessions } = measuresOf(query.metrics)
+  const measures = allMeasures(query.metrics)
   if (tellsByDay(query, range, context)) {
-    const { dimensions } = query
-    if (dimensions.every((dimension) => dimension.kind !== 'column')) {
-      const dear = hits.includes('visitors') && context.hitsInPeriod <= EXACT_VISITORS_MAX_HITS
-      if (!dear) return 'daily_totals'
-    } else if (sessions.length === 0 && hits.every((measure) => measure === 'page_views')) {
-      if (dimensions.every(({ kind, name }) => kind !== 'column' || PAGE.includes(name))) return 'daily_pages'
+    if (query.dimensions.every(({ kind }) => kind !== 'column')) {
+      const dear = measures.includes('visitors') && context.hitsInPeriod <= EXACT_VISITORS_MAX_HITS
+      if (!dear && measures.every((measure) => DAILY_MEASURES.includes(measure))) return 'daily_totals'
+    } else if (measures.every((measure) => measure === 'page_views')) {
+      if (query.dimensions.every(({ kind, name }) => kind !== 'column' || PAGE.includes(name))) return 'daily_pages'
     }
   }
-  const tables = { hits: hits.length > 0, sessions: sessions.length > 0 }
-  const all = [...query.dimensions, ...conditionsOf(query.filter).map(({ dimension }) => dimension)].map(tellsOf)
-  if (tables.hits && all.some((tells) => !tells.hits)) tables.sessions = true
-  if (tables.sessions && all.some((tells) => !tells.sessions)) tables.hits = true
+  const tables = tablesOf(query)
   return tables.hits && tables.sessions ? 'hits_and_sessions' : tables.hits ? 'hits' : 'sessions'
+}
+
+/** The tables of single rows that a query has to read. */
+function tablesOf({ metrics, dimensions, filter, goals }: Asked): { hits: boolean; sessions: boolean } {
+  const { hits, views, sessions, entries, exits } = measuresOf(metrics)
+  const tables = { hits: hits.length + views.length > 0, sessions: sessions.length + entries.length + exits.length > 0 }
+  const all = [...dimensions, ...conditionsOf(filter).map(({ dimension }) => dimension)]
+  if (asksSession(filter)) tables.hits = true
+  if (tables.hits && all.some((dimension) => !tellsOf(dimension).hits)) tables.sessions = true
+  if (hits.includes('conversions') || hits.includes('converted')) {
+    if (goals.some(({ is }) => is.type === 'duration')) tables.sessions = true
+  }
+  if (sessions.length > 0 && all.some((dimension) => !tellsOf(dimension).sessions)) tables.hits = true
+  if (entries.length > 0 && all.some((dimension) => !tellsOfPage(dimension, 'entries'))) tables.hits = true
+  if (exits.length > 0 && all.some((dimension) => !tellsOfPage(dimension, 'exits'))) tables.hits = true
+  return tables
 }
 const PAGE = ['path', 'hostname']
 
 /** Whether visitors might come from a sketch, so that it matters how many hits the period has. */
 export function mayUseSketch(query: Asked, range: Range, siteZone: string): boolean {
-  return (
-    measuresOf(query.metrics).hits.includes('visitors') &&
-    chooseSource(query, range, { siteZone, hitsInPeriod: Number.POSITIVE_INFINITY }) === 'daily_totals'
-  )
+  const whole = { ...query, dimensions: [] }
+  const context = { siteZone, hitsInPeriod: Number.POSITIVE_INFINITY }
+  return query.metrics.includes('visitors') && chooseSource(whole, range, context) === 'daily_totals'
 }
 
 /** Whether the column `day` tells the period: whole days, in the zone that it is kept in. */

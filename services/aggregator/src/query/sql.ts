@@ -1,6 +1,8 @@
-import { type Dimension, tellsOf } from './dimensions.ts'
+import { type Dimension, hitColumnsOf, tellsOf } from './dimensions.ts'
+import { ownConditionsOf } from './filter.ts'
 import { filterRows, isOfSessions } from './filter-sql.ts'
-import { type HitMeasure, METRICS, type Measure, type Metric, measuresOf, type SessionMeasure } from './metrics.ts'
+import { conversionsSql, convertedSql } from './goal-sql.ts'
+import { allMeasures, METRICS, type Measure, type MeasureOf, type Metric, measuresOf } from './metrics.ts'
 import { alias, type Question } from './question.ts'
 import {
   aroundPeriod,
@@ -9,28 +11,53 @@ import {
   duringPeriod,
   hasValue,
   ownRows,
+  type PageRows,
   type RawTable,
+  type Rows,
+  tellsOfPage,
 } from './rows-of.ts'
 import { allOf, type Binder, nested } from './statement.ts'
+import { seenViews } from './views-sql.ts'
 
 /** How a table adds up a measure. Signed rows of sessions are sums, never FINAL. */
-const OF_HITS: Record<HitMeasure, string> = {
+type Sums = Partial<Record<Measure, string>>
+const quantile = (level: number): string => `ifNotFinite(quantileExactIf(${level})(request_ms, request_ms > 0), 0)`
+const OF_HITS: Record<Exclude<MeasureOf<'hits'>, 'conversions' | 'converted'>, string> = {
   visitors: 'uniqExact(visitor_id)',
   page_views: "countIf(type = 'page_view')",
   events: "countIf(type = 'event')",
+  event_ms: "sumIf(event_duration_ms, type = 'event')",
+  timed_events: "countIf(type = 'event' AND event_duration_ms > 0)",
+  revenue: "sumIf(value, type = 'event')",
+  requests: 'countIf(request_ms > 0)',
+  request_ms: 'sumIf(toFloat64(request_ms), request_ms > 0)',
+  request_p50: quantile(0.5),
+  request_p75: quantile(0.75),
+  request_p95: quantile(0.95),
+  request_p99: quantile(0.99),
 }
-const OF_SESSIONS: Record<SessionMeasure, string> = {
+const OF_VIEWS: Record<MeasureOf<'views'>, string> = {
+  seen_ms: 'sum(ifNull(seen_ms, 0))',
+  seen_views: 'countIf(seen_ms IS NOT NULL)',
+  depth: 'sum(depth)',
+  depth_views: 'countIf(depth > 0)',
+}
+const OF_SESSIONS: Record<MeasureOf<'sessions'>, string> = {
   sessions: 'sum(sign)',
   bounces: 'sum(sign * is_bounce)',
   session_ms: 'sum(sign * toInt64(duration_ms))',
   session_views: 'sum(sign * toInt64(page_views))',
 }
-const OF_DAILY_HITS: Record<HitMeasure, string> = {
+const OF_PAGES: Record<PageRows, Sums> = {
+  entries: { entries: 'sumIf(sign, page_views > 0)' },
+  exits: { exits: 'sumIf(sign, page_views > 0)' },
+}
+const OF_DAILY_HITS: Sums = {
   visitors: 'uniqCombined64Merge(14)(visitors)',
   page_views: 'sum(page_views)',
   events: 'sum(events)',
 }
-const OF_DAILY_SESSIONS: Record<SessionMeasure, string> = {
+const OF_DAILY_SESSIONS: Sums = {
   sessions: 'sum(sessions)',
   bounces: 'sum(bounces)',
   session_ms: 'sum(duration_ms)',
@@ -38,60 +65,80 @@ const OF_DAILY_SESSIONS: Record<SessionMeasure, string> = {
 }
 
 /** A SELECT of one source: dimensions d0, d1, … and measures m_…, one row for each value of the dimensions. */
-export type Part = (question: Question, binder: Binder) => string
+export type PartSql = (question: Question, binder: Binder) => string
 
-/** Visitors, page views and events from hits. */
-export function fromHits(question: Question, binder: Binder): string {
-  if (question.dimensions.every((dimension) => tellsOf(dimension).hits)) {
-    return grouped('hits', OF_HITS, question, binder)
+/** Visitors, page views, events and what they carry. */
+export const fromHits: PartSql = (question, binder) =>
+  fromHitRows('hits', 'millrace.hits', hitSums(question, binder), question, binder)
+
+function hitSums(question: Question, binder: Binder): Sums {
+  const { hits } = measuresOf(question.metrics)
+  return {
+    ...OF_HITS,
+    ...(hits.includes('conversions') && { conversions: conversionsSql(question, binder) }),
+    ...(hits.includes('converted') && { converted: convertedSql(question, binder) }),
   }
-  return fromHitsJoined(question, binder)
 }
+
+/** How long and how far page views were seen. */
+export const fromViews: PartSql = (question, binder) =>
+  fromHitRows('views', seenViews(question, binder), OF_VIEWS, question, binder)
 
 /** Sessions, bounces and durations from signed session rows. */
 export function fromSessions(question: Question, binder: Binder): string {
   if (question.dimensions.every((dimension) => tellsOf(dimension).sessions)) {
-    return grouped('sessions', OF_SESSIONS, question, binder)
+    const pages = foldsPages(question) ? { ...OF_PAGES.entries, ...OF_PAGES.exits } : {}
+    return grouped('sessions', 'millrace.sessions', { ...OF_SESSIONS, ...pages }, question, binder)
   }
   return fromSessionsJoined(question, binder)
 }
 
-/** From the totals of each day. */
-export const fromDailyHits: Part = (question, binder) => grouped('daily_hits', OF_DAILY_HITS, question, binder)
-export const fromDailySessions: Part = (question, binder) =>
-  grouped('daily_sessions', OF_DAILY_SESSIONS, question, binder)
-/** Page views of each page and day. */
-export const fromDailyPages: Part = (question, binder) => grouped('daily_pages', OF_DAILY_HITS, question, binder)
-
-function grouped(
-  table: RawTable | DailyTable,
-  sums: Partial<Record<Measure, string>>,
-  question: Question,
-  binder: Binder,
-): string {
-  const { dimensions, filter } = question
-  const raw = table === 'hits' || table === 'sessions'
-  const where = [
-    ...ownRows(table, question, binder),
-    ...duringPeriod(table, question, binder),
-    ...havingValues(dimensions, binder),
-    ...(raw ? filterRows(filter, table, question, binder) : []),
-  ]
-  const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, table, question, binder)} AS ${alias(i)}`)
-  return select([...values, ...measures(sums, question)], `millrace.${table}`, where, dimensions)
+/** Whether entries and exits are sums over the same rows as sessions: all that is asked is the session's, not its pages'. */
+export function foldsPages({
+  metrics,
+  dimensions,
+  filter,
+}: Pick<Question, 'metrics' | 'dimensions' | 'filter'>): boolean {
+  if (measuresOf(metrics).sessions.length === 0) return false
+  return dimensions.every((dimension) => tellsOf(dimension).sessions) && (filter === null || isOfSessions(filter))
 }
 
-const havingValues = (dimensions: readonly Dimension[], binder: Binder): string[] =>
-  dimensions.map((dimension) => hasValue(dimension, binder)).filter((condition) => condition !== null)
+/** Sessions under their first page view. */
+export const fromEntries: PartSql = (question, binder) => fromPages('entries', question, binder)
+/** Sessions under their last page view. */
+export const fromExits: PartSql = (question, binder) => fromPages('exits', question, binder)
+
+/** From the totals of each day. */
+export const fromDailyHits: PartSql = (question, binder) =>
+  grouped('daily_hits', 'millrace.daily_hits', OF_DAILY_HITS, question, binder)
+export const fromDailySessions: PartSql = (question, binder) =>
+  grouped('daily_sessions', 'millrace.daily_sessions', OF_DAILY_SESSIONS, question, binder)
+/** Page views of each page and day. */
+export const fromDailyPages: PartSql = (question, binder) =>
+  grouped('daily_pages', 'millrace.daily_pages', OF_DAILY_HITS, question, binder)
+
+function grouped(rows: Rows | DailyTable, from: string, sums: Sums, question: Question, binder: Binder): string {
+  const { dimensions } = question
+  const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, rows, question, binder)} AS ${alias(i)}`)
+  return select([...values, ...measures(sums, question)], from, whereOf(rows, question, binder), dimensions)
+}
+
+function whereOf(rows: Rows | DailyTable, question: Question, binder: Binder): string[] {
+  const daily = rows === 'daily_hits' || rows === 'daily_sessions' || rows === 'daily_pages'
+  return [
+    ...ownRows(rows, question, binder),
+    ...duringPeriod(rows, question, binder),
+    ...havingValues(question.dimensions, rows, binder),
+    ...(daily ? [] : filterRows(question.filter, rows, question, binder)),
+  ]
+}
+
+const havingValues = (dimensions: readonly Dimension[], rows: Rows | DailyTable, binder: Binder): string[] =>
+  dimensions.map((dimension) => hasValue(dimension, rows, binder)).filter((condition) => condition !== null)
 
 /** Every measure of the question: what this source adds up, and 0 for what another one does. Floats hold counts to 2^53. */
-function measures(sums: Partial<Record<Measure, string>>, { metrics }: Question): string[] {
-  const { hits, sessions } = measuresOf(metrics)
-  return [...hits, ...sessions].map((measure) => {
-    const sum = sums[measure]
-    return sum ? `toFloat64(${sum}) AS m_${measure}` : `toFloat64(0) AS m_${measure}`
-  })
-}
+const measures = (sums: Sums, { metrics }: Question): string[] =>
+  allMeasures(metrics).map((measure) => `toFloat64(${sums[measure] ?? '0'}) AS m_${measure}`)
 
 function select(columns: readonly string[], from: string, where: readonly string[], by: readonly unknown[]): string {
   const group = by.length > 0 ? `\nGROUP BY ${by.map((_, i) => alias(i)).join(', ')}` : ''
@@ -108,63 +155,97 @@ function split(dimensions: readonly Dimension[], table: RawTable): { own: number
 const inner = (columns: readonly string[], table: RawTable, where: readonly string[], tail = ''): string =>
   nested(`SELECT ${columns.join(', ')}\nFROM millrace.${table}\nWHERE ${allOf(where)}${tail}`)
 
-/** SELECT over hits and sessions, joined by session. */
-function joined(
-  columns: readonly string[],
-  hits: string,
-  sessions: string,
-  unfold: string,
-  by: readonly unknown[],
-): string {
-  const from = `${hits} AS hit\nINNER JOIN ${sessions} AS session USING session_id${unfold}`
-  return select(columns, from, [], by)
+/** SELECT over two sources, joined by session. */
+function joined(columns: readonly string[], left: string, right: string, by: readonly unknown[]): string {
+  return select(columns, `${left} AS hit\nINNER JOIN ${right} AS session USING session_id`, [], by)
 }
 
-/** A session counts for every value that its (chosen) hits have, such as every path it saw, once for each. */
+/**
+ * A session counts for every value that its (chosen) hits have, such as every path it saw, once for each. Signed rows are
+ * joined as they are: what was taken back cancels in the sums.
+ */
 function fromSessionsJoined(question: Question, binder: Binder): string {
-  const { dimensions, filter, metrics } = question
+  const { dimensions, filter } = question
   const { own, foreign } = split(dimensions, 'sessions')
-  const value = (i: number, table: RawTable) => dimensionSql(dimensions[i]!, table, question, binder)
   const table: RawTable = filter && isOfSessions(filter) ? 'sessions' : 'hits'
   const chosen = filterRows(filter, table, question, binder)
 
   const ofHits = [...ownRows('hits', question, binder), ...aroundPeriod(2, question, binder)]
-  ofHits.push(...havingValues(pick(dimensions, foreign), binder), ...(table === 'hits' ? chosen : []))
-  // Values are collected by session before the join: twice as fast as joining distinct pairs of session and value.
-  const values = `groupUniqArray(tuple(${foreign.map((i) => value(i, 'hits')).join(', ')})) AS of_hits`
-  const hits = inner(['session_id', values], 'hits', ofHits, '\nGROUP BY session_id')
+  ofHits.push(...havingValues(pick(dimensions, foreign), 'hits', binder), ...(table === 'hits' ? chosen : []))
+  const values = foreign.map((i) => `${dimensionSql(dimensions[i]!, 'hits', question, binder)} AS ${alias(i)}`)
+  const hits = valuesOfSessions(values, foreign.map(alias), ofHits, question, binder)
 
   const ofSessions = [...ownRows('sessions', question, binder), ...duringPeriod('sessions', question, binder)]
   ofSessions.push(...(table === 'sessions' ? chosen : []))
-  const measured = measuresOf(metrics).sessions
-  const sums = measured.map((measure) => `${OF_SESSIONS[measure]} AS s_${measure}`)
-  const keys = own.map((i) => `${value(i, 'sessions')} AS ${alias(i)}`)
-  const byKeys = `\nGROUP BY ${['session_id', ...own.map(alias)].join(', ')}\nHAVING sum(sign) != 0`
-  const sessions = inner(['session_id', ...keys, ...sums], 'sessions', ofSessions, byKeys)
-
-  const shown = dimensions.map((_, i) =>
-    foreign.includes(i) ? `tupleElement(found, ${foreign.indexOf(i) + 1}) AS ${alias(i)}` : alias(i),
-  )
-  const totals = Object.fromEntries(measured.map((measure) => [measure, `sum(s_${measure})`]))
-  return joined([...shown, ...measures(totals, question)], hits, sessions, '\nARRAY JOIN of_hits AS found', dimensions)
+  const keys = own.map((i) => `${dimensionSql(dimensions[i]!, 'sessions', question, binder)} AS ${alias(i)}`)
+  const columns = ['session_id', 'sign', 'is_bounce', 'duration_ms', 'page_views', ...keys]
+  const shown = dimensions.map((_, i) => alias(i))
+  const sums = measures(OF_SESSIONS, question)
+  return joined([...shown, ...sums], hits, inner(columns, 'sessions', ofSessions), dimensions)
 }
 
-/** A hit counts under what only its session knows (the exit page). */
-function fromHitsJoined(question: Question, binder: Binder): string {
-  const { dimensions, filter } = question
+/**
+ * The distinct values of each session. Hits are sorted by day and session, so that within a day they are told apart in
+ * the order in which they are read (half the time of a hash table of all); the few sessions that have hits of two days
+ * are asked once more, over both.
+ */
+function valuesOfSessions(
+  values: readonly string[],
+  names: readonly string[],
+  where: readonly string[],
+  question: Question,
+  binder: Binder,
+): string {
+  const zone = binder.bind('site_zone', 'String', question.siteZone)
+  const ofLong = [...ownRows('sessions', question, binder), ...aroundPeriod(2, question, binder)]
+  ofLong.push(`toDate(end, ${zone}) != day`)
+  const long = nested(`SELECT session_id\nFROM millrace.sessions\nWHERE ${allOf(ofLong)}`)
+  const distinct = (condition: string, by: string, tail: string): string =>
+    `SELECT session_id, ${values.join(', ')}\nFROM millrace.hits\nWHERE ${allOf([...where, condition])}\nGROUP BY ${by}${tail}`
+  return nested(
+    [
+      distinct(
+        `session_id NOT IN ${long}`,
+        ['day', 'session_id', ...names].join(', '),
+        '\nSETTINGS optimize_aggregation_in_order = 1',
+      ),
+      distinct(`session_id IN ${long}`, ['session_id', ...names].join(', '), ''),
+    ].join('\nUNION ALL\n'),
+  )
+}
+
+/** Hits count under what only their session knows (the exit page) by a join. */
+function fromHitRows(rows: 'hits' | 'views', from: string, sums: Sums, question: Question, binder: Binder): string {
+  const { dimensions } = question
   const { own, foreign } = split(dimensions, 'hits')
+  if (foreign.length === 0) return grouped(rows, from, sums, question, binder)
   const keys = (indices: readonly number[], table: RawTable) =>
     indices.map((i) => `${dimensionSql(dimensions[i]!, table, question, binder)} AS ${alias(i)}`)
 
-  const ofHits = [...ownRows('hits', question, binder), ...duringPeriod('hits', question, binder)]
-  ofHits.push(...havingValues(pick(dimensions, own), binder), ...filterRows(filter, 'hits', question, binder))
-  const hits = inner(['session_id', 'visitor_id', 'type', ...keys(own, 'hits')], 'hits', ofHits)
-
+  const where = whereOf(rows, { ...question, dimensions: pick(dimensions, own) }, binder)
+  const hits = nested(`SELECT ${['*', ...keys(own, 'hits')].join(', ')}\nFROM ${from}\nWHERE ${allOf(where)}`)
   const ofSessions = [...ownRows('sessions', question, binder), ...aroundPeriod(2, question, binder)]
   const byKeys = `\nGROUP BY ${['session_id', ...foreign.map(alias)].join(', ')}\nHAVING sum(sign) > 0`
   const sessions = inner(['session_id', ...keys(foreign, 'sessions')], 'sessions', ofSessions, byKeys)
   const shown = dimensions.map((_, i) => alias(i))
-  return joined([...shown, ...measures(OF_HITS, question)], hits, sessions, '', dimensions)
+  return joined([...shown, ...measures(sums, question)], hits, sessions, dimensions)
+}
+
+/** Dated by the start of their session. What its row does not say of the page view is looked up in the hits. */
+function fromPages(rows: PageRows, question: Question, binder: Binder): string {
+  const asked = [...question.dimensions, ...ownConditionsOf(question.filter).map(({ dimension }) => dimension)]
+  const unknown = asked.filter((dimension) => !tellsOfPage(dimension, rows))
+  const columns = [...new Set(unknown.flatMap(hitColumnsOf))]
+  if (columns.length === 0) return grouped(rows, 'millrace.sessions', OF_PAGES[rows], question, binder)
+  const where = [...ownRows('views', question, binder), ...aroundPeriod(2, question, binder)]
+  const page = `${rows === 'entries' ? 'argMin' : 'argMax'}(tuple(${columns.join(', ')}), (time, ko, ki)) AS page`
+  const shown = columns.map((column, i) => `tupleElement(page, ${i + 1}) AS ${column}`)
+  const pages = nested(
+    `SELECT session_id, ${shown.join(', ')}\nFROM ${inner(['session_id', page], 'hits', where, '\nGROUP BY session_id')}`,
+  )
+  const ofSessions = [...ownRows('sessions', question, binder), ...duringPeriod('sessions', question, binder)]
+  const from = `${inner(['*'], 'sessions', ofSessions)} AS session\nINNER JOIN ${pages} AS page_view USING session_id`
+  return grouped(rows, from, OF_PAGES[rows], question, binder)
 }
 
 const pick = <T>(list: readonly T[], indices: readonly number[]): T[] => indices.map((i) => list[i]!)
@@ -172,15 +253,36 @@ const pick = <T>(list: readonly T[], indices: readonly number[]): T[] => indices
 /** Puts sources side by side: each fills its own measures, one row for each value of the dimensions. */
 export function combine(parts: readonly string[], { dimensions, metrics }: Question): string {
   if (parts.length === 1) return parts[0]!
-  const { hits, sessions } = measuresOf(metrics)
-  const sums = [...hits, ...sessions].map((measure) => `sum(m_${measure}) AS m_${measure}`)
+  const sums = allMeasures(metrics).map((measure) => `sum(m_${measure}) AS m_${measure}`)
   const columns = [...dimensions.map((_, i) => alias(i)), ...sums]
   return select(columns, nested(parts.join('\nUNION ALL\n')), [], dimensions)
 }
 
 /** SQL of a metric over its measures; null where it is undefined. */
-function metricSql(metric: Metric): string {
-  return metric.per ? `if(m_${metric.per} = 0, NULL, m_${metric.of} / m_${metric.per})` : `m_${metric.of}`
+function metricSql({ of, per, given }: Metric, sum = (measure: Measure): string => `m_${measure}`): string {
+  const value = per ? `${sum(of)} / ${sum(per)}` : sum(of)
+  const known = per ?? given
+  return known ? `if(${sum(known)} = 0, NULL, ${value})` : value
+}
+
+const DISTINCT: readonly Measure[] = ['visitors', 'converted', 'conversions']
+const isSum = (measure: Measure): boolean => !DISTINCT.includes(measure) && !measure.startsWith('request_p')
+
+/**
+ * Whether the sums of all rows are the totals: every measure is a sum, and every row of the tables has one value of each
+ * dimension, by itself.
+ */
+export function rowsAddUp({ metrics, dimensions }: Question): boolean {
+  const { hits, views, sessions, entries, exits } = measuresOf(metrics)
+  if (!allMeasures(metrics).every(isSum)) return false
+  return dimensions.every((dimension) => {
+    if (dimension.kind === 'map' || (dimension.kind === 'column' && dimension.only)) return false
+    const tells = tellsOf(dimension)
+    if (hits.length + views.length > 0 && !tells.hits) return false
+    if (sessions.length > 0 && !tells.sessions) return false
+    if (entries.length > 0 && !tellsOfPage(dimension, 'entries')) return false
+    return exits.length === 0 || tellsOfPage(dimension, 'exits')
+  })
 }
 
 export interface RowsOptions {
@@ -190,14 +292,18 @@ export interface RowsOptions {
   readonly offset: number
   /** Further conditions on d0, d1, … */
   readonly where: readonly string[]
+  /** Each row has the totals too, as t_… */
+  readonly totals: boolean
 }
 
 /** The rows: those of which at least one asked number is not 0. `row_count` is how many there are before LIMIT. */
 export function selectRows(source: string, question: Question, options: RowsOptions, { bind }: Binder): string {
-  const { hits, sessions } = measuresOf(question.metrics)
-  const counted = [...hits, ...sessions].map((measure) => `m_${measure} != 0`)
+  const counted = allMeasures(question.metrics).map((measure) => `m_${measure} != 0`)
   const metrics = question.metrics.map((name) => `${metricSql(METRICS[name])} AS ${name}`)
   const columns = [...question.dimensions.map((_, i) => alias(i)), ...metrics]
+  const sumOfAll = (measure: Measure): string => `sum(m_${measure}) OVER ()`
+  if (options.totals)
+    columns.push(...question.metrics.map((name) => `${metricSql(METRICS[name], sumOfAll)} AS t_${name}`))
   if (options.order) columns.push('toUInt32(count() OVER ()) AS row_count')
   const sql = select(columns, nested(source), [`(${counted.join(' OR ')})`, ...options.where], [])
   if (!options.order) return sql

@@ -1,0 +1,28 @@
+import type { QueryOptions, Store } from '@millrace/store'
+
+/** What one query may take of the store: above it is ended with an error, so that nothing else starves. */
+const QUERY_LIMITS = {
+  /** Seconds. */
+  max_execution_time: 30,
+  timeout_overflow_mode: 'throw',
+  /** Bytes. Large groupings go to disk before they come near it. */
+  max_memory_usage: 2_000_000_000,
+  max_bytes_before_external_group_by: 1_000_000_000,
+  max_bytes_before_external_sort: 1_000_000_000,
+  max_threads: 2,
+} as const
+
+/** Asks the store, every query within QUERY_LIMITS; ends them when the signal says so. */
+export function withinLimits(store: Pick<Store, 'query'>, signal?: AbortSignal): Pick<Store, 'query'> {
+  return {
+    query: <Row>(sql: string, options: QueryOptions = {}) =>
+      store.query<Row>(sql, {
+        ...options,
+        settings: { ...QUERY_LIMITS, ...options.settings },
+        ...(signal && { signal }),
+      }),
+  }
+}
+
+/** ClickHouse's codes for what QUERY_LIMITS stop: TIMEOUT_EXCEEDED, MEMORY_LIMIT_EXCEEDED. */
+export const LIMIT_CODES: readonly number[] = [159, 241]
