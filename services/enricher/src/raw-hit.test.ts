@@ -101,7 +101,10 @@ describe('a line as the collector writes it', () => {
     return {
       configAt,
       letters,
-      hits: hits.map(({ sender, ...hit }) => ({ ...hit, sender: { ...sender, visitor: sender.visitor.on(hit.day) } })),
+      hits: hits.map(({ sender, ...hit }) => ({
+        ...hit,
+        sender: { ...sender, text: '', visitor: sender.visitor.on(hit.day) },
+      })),
     }
   }
   /** The same line with its sender unknown, known, and in a spelling that has to be parsed as a whole. */
