@@ -14,7 +14,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund && npx tsc -b services/standalo
 RUN npm ci --omit=dev --workspace services/standalone --ignore-scripts --no-audit --no-fund \
  && find libs services -mindepth 2 -maxdepth 2 ! -name package.json ! -name dist ! -name migrations ! -name data -exec rm -rf {} + \
  && find libs services -path '*/dist/*' \( -name '*.d.ts' -o -name '*.map' -o -name '*.test.js' -o -name '*.suite.js' -o -name '*.fixture.js' -o -name '.tsbuildinfo' \) -delete \
- && rm -rf libs/testing node_modules/@millrace/testing
+ && rm -rf libs/testing libs/sdk node_modules/@millrace/testing node_modules/@millrace/sdk
 
 FROM base AS packages
 WORKDIR /millrace
@@ -23,7 +23,7 @@ COPY --from=build /build/libs libs
 COPY --from=build /build/services services
 
 FROM packages AS runtime
-ENV NODE_ENV=production MILLRACE_HOST=0.0.0.0 MILLRACE_DATA_DIR=/data
+ENV NODE_ENV=production UV_THREADPOOL_SIZE=16 MILLRACE_HOST=0.0.0.0 MILLRACE_DATA_DIR=/data
 RUN mkdir /data && chown node:node /data
 VOLUME /data
 EXPOSE 8700

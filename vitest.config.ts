@@ -21,7 +21,9 @@ export default defineConfig({
     projects: [
       ring('unit', ['{libs,services,bench,scripts,test}/**/*.test.ts'], ['**/*.{contract,e2e,containers}.test.ts']),
       ring('contract', ['{libs,services}/**/*.contract.test.ts']),
-      ring('e2e', ['test/e2e/**/*.e2e.test.ts']),
+      ring('e2e', ['test/e2e/**/*.e2e.test.ts'], ['test/e2e/faults.e2e.test.ts']),
+      // Minutes of faults on a cluster: once, not on every version of Node.
+      ring('faults', ['test/e2e/faults.e2e.test.ts']),
       ring('containers', ['test/e2e/**/*.containers.test.ts']),
     ],
     coverage: { provider: 'v8', include: ['{libs,services}/*/src/**/*.ts'] },

@@ -3,6 +3,8 @@
  * answers come, then a steady 1,000 hits/s. Each step is measured alone, then goes on while single hits are followed into
  * the report, because asking for reports costs too. Options: --seconds (of each step, 30) --warmup (3) --hits 1,10,100 --connections --no-write.
  */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +54,7 @@ interface Measured {
 
 const PROBE = 'probe'
 const PROBE_SECONDS = 12
+const CALIBRATE_SECONDS = 5
 const PROBE_PAUSE_MS = 50
 
 async function measure(product: Product, step: Step): Promise<Measured> {
@@ -85,6 +88,18 @@ async function measure(product: Product, step: Step): Promise<Measured> {
     memory,
     toReportMs,
   }
+}
+
+/** Requests a second that a bare node:http server answers under the same load: what the machine gives just now. */
+async function calibrate(): Promise<LoadReport> {
+  const server = fork(fileURLToPath(new URL('./bare-server.ts', import.meta.url)), {
+    execArgv: ['--conditions=source', '--import', 'tsx'],
+  })
+  const [{ port }] = (await once(server, 'message')) as [{ port: number }]
+  const options = { url: `http://127.0.0.1:${port}`, connections: Number(args.connections), hitsPerRequest: [1] }
+  const report = await spawnLoad({ ...options, rate: 0, maxHits: 50_000_000, seconds: CALIBRATE_SECONDS, seed: 1 }).done
+  server.kill('SIGKILL')
+  return report
 }
 
 /** Sends a hit now and then and asks until it is in the report, until the load is over. */
@@ -134,10 +149,11 @@ const quantile = (values: readonly number[], q: number): number =>
 const count = (value: number): string => Math.round(value).toLocaleString('en')
 const ms = (value: number, digits = 0): string => `${value.toFixed(digits)} ms`
 
-function tableOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>): string {
+function tableOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>, bare: number): string {
   const head = [
     'step',
     'accepted hits/s',
+    'requests/s of bare',
     'stored hits/s',
     'answer p50',
     'p99',
@@ -152,6 +168,7 @@ function tableOf(measured: readonly Measured[], kept: ReadonlyMap<string, number
   const rows = measured.map((m) => [
     m.step.name,
     count(m.acceptedPerSecond),
+    m.step.rate === 0 ? `${Math.round((100 * m.acceptedPerSecond) / m.step.hitsPerRequest / bare)} %` : '',
     count(m.storedPerSecond),
     ms(m.load.p50Us / 1_000, 1),
     ms(m.load.p99Us / 1_000, 1),
@@ -167,7 +184,7 @@ function tableOf(measured: readonly Measured[], kept: ReadonlyMap<string, number
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n')
 }
 
-function noteOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>, date: string): string {
+function noteOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>, bare: number, date: string): string {
   const [cpu] = cpus()
   const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
   return `# Spine: HTTP to report in one process, ${date}
@@ -175,11 +192,13 @@ function noteOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>
 Machine: ${cpus().length} × ${cpu?.model ?? 'unknown CPU'}, ${memory}, Node ${process.versions.node}; load generator on the same machine.
 Command: \`npm run bench -- spine ${process.argv.slice(2).join(' ')}\`
 
+A bare node:http server that answers 202 and keeps nothing, under the same load in the same run: ${count(bare)} requests/s; compare with it, not
+with figures of another day or machine.
 A 202 promises that the hit is in the log and fsynced. \`stored hits/s\` ends when the last hit of the step is in reports.
 Hits of about 530 bytes of JSON from 50,000 visitors with ${args.connections} connections, ${args.seconds} s a step after a warm-up.
 Hit to report: a single hit sent now and then beside ${PROBE_SECONDS} s more of the same load, until POST /v1/query counts it (asked every ${PROBE_PAUSE_MS} ms).
 
-${tableOf(measured, kept)}
+${tableOf(measured, kept, bare)}
 
 CPU µs/hit by thread:
 ${measured.map((m) => `- ${m.step.name}: ${m.threads.join(', ')}; load generator ${m.load.ownUsPerRequest.toFixed(1)} a request; peak RSS ${count(m.memory.peakMb)} MB`).join('\n')}
@@ -203,17 +222,20 @@ const product = startProduct({
   sites: [PROBE, ...new Set(steps.flatMap((step) => step.sites))],
 })
 await product.ready()
+const before = await calibrate()
 const measured: Measured[] = []
 for (const step of steps) {
   console.error(`measuring: ${step.name}`)
   measured.push(await measure(product, step))
 }
+const after = await calibrate()
 await product.stop()
 const kept = await keptBySite(dataDir)
 rmSync(folder, { recursive: true, force: true })
 
 const date = new Date().toISOString().slice(0, 10)
-const note = noteOf(measured, kept, date)
+const bare = (before.answeredHits / before.seconds + after.answeredHits / after.seconds) / 2
+const note = noteOf(measured, kept, bare, date)
 console.log(note)
 if (!args['no-write']) {
   const results = fileURLToPath(new URL('./results', import.meta.url))

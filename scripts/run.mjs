@@ -15,7 +15,7 @@ const COMMANDS = {
   test: () => (args.length > 0 ? run('npx', 'vitest', 'run', ...args) : runAll()),
   check: () => runChecks(),
   e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'model', 'containers']),
-  bench: () => runScript('bench', 'bench', ['spine', 'fairness', 'enrich', 'kafka', 'query']),
+  bench: () => runScript('bench', 'bench', ['spine', 'fairness', 'enrich', 'kafka', 'query', 'sql-load']),
   cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }
 
@@ -108,7 +108,9 @@ function run(program, ...programArgs) {
 /** Replaces this process as far as Node can: signals reach the child, its exit code is ours. */
 async function execNode(...nodeArgs) {
   const { spawn } = await import('node:child_process')
-  const child = spawn(process.execPath, nodeArgs, { stdio: 'inherit', env: process.env })
+  // Queries of the embedded ClickHouse run on Node's thread pool, and file operations must not wait for them.
+  const env = { UV_THREADPOOL_SIZE: '16', ...process.env }
+  const child = spawn(process.execPath, nodeArgs, { stdio: 'inherit', env })
   // A terminal sends its signals to the whole group; those sent to this process alone are passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))

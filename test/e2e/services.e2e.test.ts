@@ -33,6 +33,8 @@ const COMMANDS = [
   'topics',
   'site',
   'key',
+  'goal',
+  'rebuild',
   'geo',
   'export',
   'import',
@@ -100,7 +102,7 @@ describe('millrace', () => {
     }
   })
 
-  test('site and key change the folder of an instance that does not run, with every mistake named', async () => {
+  test('site, goal and key change the folder of an instance that does not run, with every mistake named', async () => {
     const nobody = { MILLRACE_DATA_DIR: join(folder, 'nothing') }
     const nowhere = await millrace(['site', 'list'], nobody).ended
     expect([nowhere.code, nowhere.err]).toEqual([1, expect.stringContaining('holds no data')])
@@ -114,6 +116,19 @@ describe('millrace', () => {
     const moved = await millrace(['site', 'set', 'blog', '--timezone', 'Asia/Tokyo']).ended
     expect(moved.out).toContain('millrace rebuild --site blog')
     expect((await millrace(['site', 'list']).ended).out).toMatch(/^blog .*timezone=Asia\/Tokyo$/m)
+
+    const goal = ['goal', 'add', 'blog', 'pricing', '--path', '/pricing', '--value', '2.5', '--currency', 'EUR']
+    expect(await millrace(goal).ended).toMatchObject({ code: 0, out: 'added goal pricing to site blog\n' })
+    expect((await millrace(goal).ended).err).toContain('has a goal pricing already')
+    const filter = '{"dimension":"colour","is":"red"}'
+    const bad = await millrace(['goal', 'add', 'blog', 'buy', '--event-name', '', '--filter', filter]).ended
+    expect(bad.err).toMatch(/event_name .*\n.*filter\/dimension "colour" is not a dimension/)
+    const listed = (await millrace(['goal', 'list', 'blog']).ended).out
+    expect(listed).toMatch(/^pricing +page .* path=\/pricing value=2.5 currency=EUR$/m)
+    expect((await millrace(['goal', 'remove', 'blog', 'pricing']).ended).out).toBe(
+      'removed goal pricing from site blog\n',
+    )
+    expect((await millrace(['goal', 'list', 'blog']).ended).out).toContain('has no goals')
 
     const key = await millrace(['key', 'add', '--scope', 'read', '--site', 'blog', '--name', 'Wall']).ended
     expect(key.out).toMatch(/^mr_[0-9a-f]{12}_\S{43}\n$/)

@@ -31,7 +31,10 @@ const python = await which('python3')
 
 const page = readFileSync(new URL('../../docs/sql.md', import.meta.url), 'utf8')
 /** Blocks that begin with ```sql, and how they end: `refused` behind it, or nothing. */
-const examples = [...page.matchAll(/```sql ?(\w*)\n([\s\S]*?)```/g)].map(([, mark, sql]) => ({ mark: mark!, sql: sql! }))
+const examples = [...page.matchAll(/```sql ?(\w*)\n([\s\S]*?)```/g)].map(([, mark, sql]) => ({
+  mark: mark!,
+  sql: sql!,
+}))
 
 describe('clients connect unchanged', () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sql-'))
@@ -43,8 +46,12 @@ describe('clients connect unchanged', () => {
     const env = { MILLRACE_SQL_PORT: String(sqlPort), MILLRACE_ADMIN_KEY: ADMIN_KEY }
     product = startProduct({ dataDir: join(folder, 'data'), port: await freePort(), env })
     await product.ready()
-    const hits = Array.from({ length: 20 }, (_, i) => pageView({ url: `https://example.com/${i % 4}`, hit_id: hitId(i) }))
-    await postHits(product.url, { hits: [...hits, event({ name: "it's", value: 12.5 })].map((hit) => ({ ...hit, site: 'blog' })) })
+    const hits = Array.from({ length: 20 }, (_, i) =>
+      pageView({ url: `https://example.com/${i % 4}`, hit_id: hitId(i) }),
+    )
+    await postHits(product.url, {
+      hits: [...hits, event({ name: "it's", value: 12.5 })].map((hit) => ({ ...hit, site: 'blog' })),
+    })
     await waitUntil('the hits are counted', async () => (await curlSql('SELECT count() FROM hits')) === '21\n')
   })
   afterAll(async () => {
@@ -61,37 +68,43 @@ describe('clients connect unchanged', () => {
     return response.text()
   }
 
-  test.each(['at /clickhouse of the one port', 'at the root of MILLRACE_SQL_PORT'])('@clickhouse/client %s', async (where) => {
-    const url = where.includes('root') ? `http://127.0.0.1:${sqlPort}` : product.url
-    const client = clickHouseClient({
-      url,
-      ...(url === product.url && { pathname: '/clickhouse' }),
-      ...{ username: 'anybody', password: ADMIN_KEY, database: 'analytics' },
-      compression: { response: true },
-    })
-    try {
-      expect(await client.ping()).toEqual({ success: true })
-      const rows = await client.query({
-        query: 'SELECT path, count() AS n FROM page_views WHERE path != {not:String} GROUP BY path ORDER BY path',
-        query_params: { not: '/3' },
-        format: 'JSONEachRow',
+  test.each(['at /clickhouse of the one port', 'at the root of MILLRACE_SQL_PORT'])(
+    '@clickhouse/client %s',
+    async (where) => {
+      const url = where.includes('root') ? `http://127.0.0.1:${sqlPort}` : product.url
+      const client = clickHouseClient({
+        url,
+        ...(url === product.url && { pathname: '/clickhouse' }),
+        ...{ username: 'anybody', password: ADMIN_KEY, database: 'analytics' },
+        compression: { response: true },
       })
-      expect(rows.response_headers['x-clickhouse-format']).toBe('JSONEachRow')
-      expect(await rows.json()).toEqual(['/0', '/1', '/2'].map((path) => ({ path, n: 5 })))
-      const whole = await client.query({ query: 'SELECT event_name, value FROM events', format: 'JSON' })
-      expect(await whole.json()).toMatchObject({ rows: 1, data: [{ event_name: "it's", value: 12.5 }] })
-      await expect(client.query({ query: 'SELECT * FROM millrace.hits' })).rejects.toMatchObject({
-        code: '497',
-        type: 'ACCESS_DENIED',
-      })
-      await expect(client.command({ query: 'DROP TABLE hits' })).rejects.toMatchObject({ code: '164', type: 'READONLY' })
-      const wrong = clickHouseClient({ url: `http://127.0.0.1:${sqlPort}`, password: 'wrong' })
-      await expect(wrong.query({ query: 'SELECT 1' })).rejects.toMatchObject({ code: '516' })
-      await wrong.close()
-    } finally {
-      await client.close()
-    }
-  })
+      try {
+        expect(await client.ping()).toEqual({ success: true })
+        const rows = await client.query({
+          query: 'SELECT path, count() AS n FROM page_views WHERE path != {not:String} GROUP BY path ORDER BY path',
+          query_params: { not: '/3' },
+          format: 'JSONEachRow',
+        })
+        expect(rows.response_headers['x-clickhouse-format']).toBe('JSONEachRow')
+        expect(await rows.json()).toEqual(['/0', '/1', '/2'].map((path) => ({ path, n: 5 })))
+        const whole = await client.query({ query: 'SELECT event_name, value FROM events', format: 'JSON' })
+        expect(await whole.json()).toMatchObject({ rows: 1, data: [{ event_name: "it's", value: 12.5 }] })
+        await expect(client.query({ query: 'SELECT * FROM millrace.hits' })).rejects.toMatchObject({
+          code: '497',
+          type: 'ACCESS_DENIED',
+        })
+        await expect(client.command({ query: 'DROP TABLE hits' })).rejects.toMatchObject({
+          code: '164',
+          type: 'READONLY',
+        })
+        const wrong = clickHouseClient({ url: `http://127.0.0.1:${sqlPort}`, password: 'wrong' })
+        await expect(wrong.query({ query: 'SELECT 1' })).rejects.toMatchObject({ code: '516' })
+        await wrong.close()
+      } finally {
+        await client.close()
+      }
+    },
+  )
 
   test('docs/sql.md has examples of both kinds', () => {
     expect(new Set(examples.map(({ mark }) => mark))).toEqual(new Set(['', 'refused']))
@@ -114,8 +127,12 @@ describe('clients connect unchanged', () => {
     const key = `authorization: Bearer ${ADMIN_KEY}`
     const sql = 'SELECT site, count() AS hits FROM hits WHERE site = {s:String} GROUP BY site FORMAT CSVWithNames'
     expect(await say('-H', key, v1, '--data-binary', sql)).toBe('"site","hits"\n"blog",21\n')
-    expect(await say('--compressed', '-H', key, `${product.url}/clickhouse/?enable_http_compression=1`, '-d', 'SELECT 2')).toBe('2\n')
-    expect(await say('-i', '-H', key, `${product.url}/clickhouse/`, '-d', 'SELEC')).toMatch(/^HTTP\/1\.1 400 [\s\S]*x-clickhouse-exception-code: 62/i)
+    expect(
+      await say('--compressed', '-H', key, `${product.url}/clickhouse/?enable_http_compression=1`, '-d', 'SELECT 2'),
+    ).toBe('2\n')
+    expect(await say('-i', '-H', key, `${product.url}/clickhouse/`, '-d', 'SELEC')).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*x-clickhouse-exception-code: 62/i,
+    )
   })
 
   test("Python's clickhouse-connect", async (context) => {
@@ -129,10 +146,16 @@ describe('clients connect unchanged', () => {
     }
     const program = join(folder, 'ask.py')
     writeFileSync(program, PYTHON)
-    const { stdout } = await run(join(venv, 'bin', 'python'), [program, String(sqlPort), ADMIN_KEY], { timeout: 120_000 })
+    const { stdout } = await run(join(venv, 'bin', 'python'), [program, String(sqlPort), ADMIN_KEY], {
+      timeout: 120_000,
+    })
     expect(JSON.parse(stdout)).toEqual({
       ping: true,
-      rows: [['/0', 5], ['/1', 5], ['/2', 5]],
+      rows: [
+        ['/0', 5],
+        ['/1', 5],
+        ['/2', 5],
+      ],
       named: ["it's", '12.5'],
       columns: ['site', 'hits'],
       refused: true,
@@ -193,9 +216,13 @@ describe('a crash while SQL runs', () => {
         ({ status }) => status,
         () => 'cut',
       )
-      const small = fetch(`${product.url}/v1/sql`, { method: 'POST', body: 'SELECT count() FROM hits' }).catch(() => 'cut')
+      const small = fetch(`${product.url}/v1/sql`, { method: 'POST', body: 'SELECT count() FROM hits' }).catch(
+        () => 'cut',
+      )
       for (let i = 0; i < 40; i++) {
-        const hits = Array.from({ length: 25 }, (_, n) => pageView({ site: 'blog', url: `https://example.com/${round}/${i}/${n}` }))
+        const hits = Array.from({ length: 25 }, (_, n) =>
+          pageView({ site: 'blog', url: `https://example.com/${round}/${i}/${n}` }),
+        )
         const answer = await postHits(product.url, { hits })
         expect(answer.status).toBe(202)
         answered += 25
@@ -206,7 +233,8 @@ describe('a crash while SQL runs', () => {
     }
     const product = await launch()
     const counted = async () =>
-      (await query(product.url, { site: 'blog', period: '24h', metrics: ['page_views'], include_bots: true })).totals.page_views
+      (await query(product.url, { site: 'blog', period: '24h', metrics: ['page_views'], include_bots: true })).totals
+        .page_views
     await waitUntil('all are counted', async () => (await counted()) === answered, 60_000)
     const ledger = await waitUntil('nothing waits', async () => {
       const body = await (await fetch(`${product.url}/v1/ledger`)).json()

@@ -35,6 +35,7 @@ const contents = (book: ConfigBook) => [
   new Map(book.sites()),
   new Map(book.keys()),
   book.installationSecret()?.toString('hex'),
+  [...book.sites().keys()].map((site) => book.goalsOf(site)),
 ]
 
 describe('the config book', () => {
@@ -47,9 +48,14 @@ describe('the config book', () => {
   it('says the same after compaction has taken away all that was written over', async () => {
     await makeTopic()
     const book = await open()
-    const writer = openConfigWriter(log, book)
+    let now = Date.UTC(2026, 10, 22)
+    const writer = openConfigWriter(log, book, () => now++)
     await writer.ensureInstallation(['default'])
     for (let i = 0; i < 20; i++) await writer.putSite('blog', { name: `Blog ${i}` })
+    for (const value of [1, 2]) await writer.putGoal('blog', 'paid', { type: 'page', path: '/paid', value }, () => {})
+    for (const id of ['gone', 'added']) await writer.addGoal('blog', id, { type: 'duration', duration_ms: 9 }, () => {})
+    await writer.removeGoal('blog', 'gone')
+    await writer.addGoal('default', 'paid', { type: 'page', path: '/' }, () => {})
     const { key, text } = await writer.addKey({ scopes: ['read'] })
     await writer.addKey({ scopes: ['admin'] })
     await writer.revokeKey(key.id)
@@ -69,11 +75,18 @@ describe('the config book', () => {
     const reader = log.reader()
     for await (const records of reader.read(CONFIG.name, 0, 0, 1_000)) left += records.length
     await reader.close()
-    expect(left).toBeLessThan(8)
+    expect(left).toBeLessThan(10)
 
     const fresh = await open()
     await book.waitFor(fresh.at())
     expect(fresh.settingsOf('blog')!.name).toBe('Blog 19')
+    expect(fresh.goalsOf('blog').map(({ id, settings }) => [id, settings.value])).toEqual([
+      ['added', undefined],
+      ['paid', 2],
+    ])
+    expect(fresh.goalsOf('default')).toEqual([])
+    const { created_at, updated_at } = fresh.goalsOf('blog')[1]!
+    expect(Date.parse(updated_at) - Date.parse(created_at)).toBe(1)
     expect([fresh.settingsOf('default'), fresh.keyOf(text)]).toEqual([null, null])
     expect(contents(fresh)).toEqual(contents(book))
     expect(fresh.at()).toBe(book.at())
@@ -93,6 +106,11 @@ describe('the config book', () => {
       record('site/blog2', '{"v":'),
       record('site/../etc', site),
       record('goal/blog/signup', { v: 1 }),
+      record('goal/blog/kept', { v: 2, settings: { type: 'page', path: '/' }, weight: 3 }),
+      record('goal/blog/narrower', { v: 2, settings: { type: 'page', path: '/', hostname: 'example.com' } }),
+      record('goal/blog/luck', { v: 2, settings: { type: 'luck' } }),
+      record('goal/blog/a/b', { v: 1, settings: { type: 'page', path: '/' } }),
+      record('goal/blog', { v: 1, settings: { type: 'page', path: '/' } }),
       record('key/abc', { v: 1, scopes: ['read', 'fly'], sites: [], hash: 'h' }),
       record('key/abd', { v: 1, scopes: 'read', sites: [], hash: 'h' }),
       record('', 'x'),
@@ -105,7 +123,8 @@ describe('the config book', () => {
     expect(book.settingsOf('blog')).not.toHaveProperty('colour')
     expect([...book.keys().values()].map(({ id, scopes }) => [id, scopes])).toEqual([['abc', ['read']]])
     expect(book.installationSecret()).toBeNull()
-    expect(book.at()).toBe(7)
+    expect(book.goalsOf('blog').map(({ id }) => id)).toEqual(['kept'])
+    expect(book.at()).toBe(12)
   })
 
   it('goes on by itself when following ends, says so meanwhile, and keeps what it knows', async () => {
@@ -115,13 +134,17 @@ describe('the config book', () => {
     const book = await open(shaky as unknown as EventLog, (problem) => told.push(problem))
     const writer = openConfigWriter(log, book)
     await writer.putSite('blog', {})
+    await writer.addGoal('blog', 'home', { type: 'page', path: '/' }, () => {})
     const before = book.settingsOf('blog')
+    const goals = book.goalsOf('blog')
     shaky.break()
     await expect.poll(() => book.problem(), { timeout: 20_000 }).toContain('the broker is gone')
     expect(book.settingsOf('blog')).toBe(before)
     shaky.isBroken = false
     await expect.poll(() => book.problem(), { timeout: 20_000 }).toBeNull()
     expect(book.settingsOf('blog')).toBe(before)
+    expect(goals).toHaveLength(1)
+    expect(book.goalsOf('blog')).toBe(goals)
     await writer.putSite('shop', {})
     expect(book.settingsOf('shop')).not.toBeNull()
     await writer.close()

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventLog, Following, LogAdmin, LogReader } from '@millrace/log'
 import { CONFIG, type SiteSettings } from '@millrace/shared'
 import type { Key } from './key.ts'
-import { ConfigPages } from './pages.ts'
+import { ConfigPages, type SiteGoal } from './pages.ts'
 import type { SiteRecord } from './record.ts'
 
-/** Sites, keys and the installation's secret, in memory, following millrace.config. */
+/** Sites, their goals, keys and the installation's secret, in memory, following millrace.config. */
 export interface ConfigBook {
   /** Offset up to which millrace.config was read: `config_at` of raw lines; -1 = nothing was there. */
   at(): number
@@ -16,6 +16,8 @@ export interface ConfigBook {
   sites(): ReadonlyMap<string, SiteSettings>
   /** What sites were told themselves, and when. */
   siteRecords(): ReadonlyMap<string, SiteRecord>
+  /** Conversion goals of a site, in the order of their ids. The same object until one of them changes. */
+  goalsOf(site: string): readonly SiteGoal[]
   /** By id. */
   keys(): ReadonlyMap<string, Key>
   /** 32 random bytes, the same for every service and for ever; null = not made yet. It is part of the hash of `user` ids. */
@@ -37,6 +39,7 @@ export interface ConfigBookOptions {
   readonly onProblem?: (problem: string | null) => void
 }
 
+const NO_GOALS: readonly SiteGoal[] = Object.freeze([])
 const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 5_000
 const LOOK_MS = 200
@@ -97,6 +100,10 @@ class FollowedBook implements ConfigBook {
 
   siteRecords(): ReadonlyMap<string, SiteRecord> {
     return this.#pages.siteRecords
+  }
+
+  goalsOf(site: string): readonly SiteGoal[] {
+    return this.#pages.goals.get(site) ?? NO_GOALS
   }
 
   keys(): ReadonlyMap<string, Key> {

@@ -5,8 +5,9 @@ import { CONFIG, MillraceError, type SiteSettings } from '@millrace/shared'
 import type { ConfigBook } from './config-book.ts'
 import { hashKeyText, type Key, makeKeyText } from './key.ts'
 import { noteChanges } from './note-changes.ts'
+import type { SiteGoal } from './pages.ts'
 import { type ConfigEntry, encodeEntry, type SiteRecord } from './record.ts'
-import { checkSiteId, readKeyInput, readSettings, splitNulls } from './validate.ts'
+import { checkSiteId, type FilterCheck, readGoal, readKeyInput, readSettings, splitNulls } from './validate.ts'
 
 /** A site as it is after a change, and what the change does not do by itself. */
 export interface SiteChange {
@@ -33,8 +34,14 @@ export interface ConfigWriter {
   putSite(id: unknown, settings: unknown): Promise<SiteChange>
   /** The site is told this too; null = the default again. @throws MillraceError site_unknown, or what is wrong */
   changeSite(id: string, settings: unknown): Promise<SiteChange>
-  /** Its hits stay until they are deleted; new ones are refused. @throws MillraceError site_unknown */
+  /** Its goals go with it. Its hits stay until they are deleted; new ones are refused. @throws MillraceError site_unknown */
   removeSite(id: string): Promise<void>
+  /** @throws MillraceError site_unknown, goal_exists, config_invalid for one too many, or what is wrong with the goal */
+  addGoal(site: string, id: unknown, goal: unknown, checkFilter: FilterCheck): Promise<SiteGoal>
+  /** The goal is exactly this; it is made if it does not exist. @throws MillraceError as addGoal */
+  putGoal(site: string, id: string, goal: unknown, checkFilter: FilterCheck): Promise<SiteGoal>
+  /** @throws MillraceError site_unknown, goal_unknown */
+  removeGoal(site: string, id: string): Promise<void>
   /** @throws MillraceError with what is wrong with the input */
   addKey(input: unknown): Promise<NewKey>
   /** @throws MillraceError key_unknown */
@@ -48,6 +55,8 @@ export interface ConfigWriter {
 }
 
 const SECRET_BYTES = 32
+/** Every query for conversions counts all of them. */
+const MAX_GOALS = 100
 const RETRIES = 5
 const RETRY_MS = 200
 
@@ -96,7 +105,23 @@ class Writer implements ConfigWriter {
   removeSite(id: string): Promise<void> {
     return this.#inTurn(() => {
       this.#siteOf(id)
-      return this.#write([{ kind: 'site', id, value: null }])
+      return this.#write([{ kind: 'site', id, value: null }, ...this.#withoutGoals(id)])
+    })
+  }
+
+  addGoal(site: string, id: unknown, goal: unknown, checkFilter: FilterCheck): Promise<SiteGoal> {
+    return this.#inTurn(() => this.#writeGoal(site, id, goal, { checkFilter, isNew: true }))
+  }
+
+  putGoal(site: string, id: string, goal: unknown, checkFilter: FilterCheck): Promise<SiteGoal> {
+    return this.#inTurn(() => this.#writeGoal(site, id, goal, { checkFilter, isNew: false }))
+  }
+
+  removeGoal(site: string, id: string): Promise<void> {
+    return this.#inTurn(() => {
+      this.#siteOf(site)
+      if (!this.#goalOf(site, id)) throw new MillraceError('goal_unknown', 'The site has no goal with this id.')
+      return this.#write([{ kind: 'goal', id: `${site}/${id}`, value: null }])
     })
   }
 
@@ -144,8 +169,36 @@ class Writer implements ConfigWriter {
     const before = this.#book.siteRecords().get(id) ?? null
     const now = this.#now()
     const record: SiteRecord = { settings, created_at: before?.created_at ?? now, updated_at: now }
-    await this.#write([{ kind: 'site', id, value: record }])
+    // Goals that another writer added while the site of that name was removed are none of the new one's.
+    await this.#write([{ kind: 'site', id, value: record }, ...(before ? [] : this.#withoutGoals(id))])
     return { id, record, notes: before ? noteChanges(id, before.settings, settings) : [] }
+  }
+
+  async #writeGoal(
+    site: string,
+    givenId: unknown,
+    goal: unknown,
+    { checkFilter, isNew }: { readonly checkFilter: FilterCheck; readonly isNew: boolean },
+  ): Promise<SiteGoal> {
+    this.#siteOf(site)
+    const { id, settings } = readGoal(givenId, goal, checkFilter)
+    const before = this.#goalOf(site, id)
+    if (before && isNew) throw new MillraceError('goal_exists', `The site has a goal ${id} already.`)
+    if (!before && this.#book.goalsOf(site).length >= MAX_GOALS) {
+      throw new MillraceError('config_invalid', `A site has at most ${MAX_GOALS} goals.`)
+    }
+    const now = this.#now()
+    const record = { settings, created_at: before?.created_at ?? now, updated_at: now }
+    await this.#write([{ kind: 'goal', id: `${site}/${id}`, value: record }])
+    return { id, ...record }
+  }
+
+  #goalOf(site: string, id: string): SiteGoal | undefined {
+    return this.#book.goalsOf(site).find((goal) => goal.id === id)
+  }
+
+  #withoutGoals(site: string): ConfigEntry[] {
+    return this.#book.goalsOf(site).map(({ id }) => ({ kind: 'goal', id: `${site}/${id}`, value: null }))
   }
 
   /** In one append, so that all of it is there or nothing. In doubt it is written again: the same twice is the same. */

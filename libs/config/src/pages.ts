@@ -1,7 +1,12 @@
 import type { StoredRecord } from '@millrace/log'
 import { DEFAULT_SITE_SETTINGS, type SiteSettings } from '@millrace/shared'
 import { hashKeyText, isKeyText, type Key } from './key.ts'
-import { decodeEntry, type KeyRecord, type SiteRecord } from './record.ts'
+import { decodeEntry, type GoalRecord, type KeyRecord, type SiteRecord } from './record.ts'
+
+/** A conversion goal of a site. */
+export interface SiteGoal extends GoalRecord {
+  readonly id: string
+}
 
 /** What millrace.config says, as far as its records were read into it. */
 export class ConfigPages {
@@ -10,6 +15,8 @@ export class ConfigPages {
   readonly sites = new Map<string, SiteSettings>()
   readonly siteRecords = new Map<string, SiteRecord>()
   readonly keys = new Map<string, Key>()
+  /** By site, in the order of their ids; maybe of a site that one writer removed while another added a goal. */
+  readonly goals = new Map<string, readonly SiteGoal[]>()
   /** The first record decides; each has a key of its own in the topic, so compaction leaves them all. */
   installationSecret: Buffer | null = null
   readonly #keysByHash = new Map<string, Key>()
@@ -31,11 +38,15 @@ export class ConfigPages {
     return isKeyText(text) ? (this.#keysByHash.get(hashKeyText(text)) ?? null) : null
   }
 
-  /** Keeps the objects of `older` for sites that are as they were, because others remember things by them. */
+  /** Keeps the objects of `older` for sites and their goals that are as they were, because others remember things by them. */
   adopt(older: ConfigPages): void {
     for (const [site, record] of this.siteRecords) {
       const known = older.siteRecords.get(site)
       if (known && JSON.stringify(known) === JSON.stringify(record)) this.sites.set(site, older.sites.get(site)!)
+    }
+    for (const [site, goals] of this.goals) {
+      const known = older.goals.get(site)
+      if (known && JSON.stringify(known) === JSON.stringify(goals)) this.goals.set(site, known)
     }
     this.installationSecret = older.installationSecret ?? this.installationSecret
   }
@@ -45,6 +56,7 @@ export class ConfigPages {
     if (entry === null) return
     if (entry.kind === 'site') this.#setSite(entry.id, entry.value)
     else if (entry.kind === 'key') this.#setKey(entry.id, entry.value)
+    else if (entry.kind === 'goal') this.#setGoal(entry.id, entry.value)
     else this.installationSecret ??= entry.value?.secret ?? null
   }
 
@@ -54,6 +66,14 @@ export class ConfigPages {
     if (record === null) return
     this.siteRecords.set(id, record)
     this.sites.set(id, Object.freeze({ ...DEFAULT_SITE_SETTINGS, ...record.settings }))
+  }
+
+  #setGoal(path: string, record: GoalRecord | null): void {
+    const [site, id] = path.split('/') as [string, string]
+    const others = (this.goals.get(site) ?? []).filter((goal) => goal.id !== id)
+    const goals = record === null ? others : [...others, { id, ...record }].sort((a, b) => (a.id < b.id ? -1 : 1))
+    if (goals.length > 0) this.goals.set(site, Object.freeze(goals))
+    else this.goals.delete(site)
   }
 
   #setKey(id: string, record: KeyRecord | null): void {

@@ -1,6 +1,7 @@
-/** Records of millrace.config: `site/ID`, `key/ID`, `installation/ID`. Values are JSON with `v`; null deletes. */
+/** Records of millrace.config: `site/ID`, `key/ID`, `goal/SITE/ID`, `installation/ID`. Values are JSON with `v`; null deletes. */
 import type { LogRecord, StoredRecord } from '@millrace/log'
-import { DEFAULT_SITE_SETTINGS, SITE_PATTERN, type SiteSettings } from '@millrace/shared'
+import { DEFAULT_SITE_SETTINGS, type GoalSettings, SITE_PATTERN, type SiteSettings } from '@millrace/shared'
+import { isGoal } from './goal-form.ts'
 import { KEY_SCOPES, type Key, type KeyScope } from './key.ts'
 
 const VERSION = 1
@@ -10,6 +11,14 @@ const SITE_ID = new RegExp(SITE_PATTERN)
 /** A site as it was written: only what it was told, and when. */
 export interface SiteRecord {
   readonly settings: Partial<SiteSettings>
+  /** RFC 3339, UTC. */
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+/** A conversion goal as it was written. */
+export interface GoalRecord {
+  readonly settings: GoalSettings
   /** RFC 3339, UTC. */
   readonly created_at: string
   readonly updated_at: string
@@ -26,6 +35,8 @@ export interface KeyRecord {
 export type ConfigEntry =
   | { readonly kind: 'site'; readonly id: string; readonly value: SiteRecord | null }
   | { readonly kind: 'key'; readonly id: string; readonly value: KeyRecord | null }
+  /** The id is SITE/ID: neither has a slash. */
+  | { readonly kind: 'goal'; readonly id: string; readonly value: GoalRecord | null }
   | { readonly kind: 'installation'; readonly id: string; readonly value: { readonly secret: Buffer } | null }
 
 /** The record of an entry. */
@@ -51,13 +62,14 @@ function shown(entry: Pick<ConfigEntry, 'kind' | 'value'>): unknown {
  * program wrote are left out.
  */
 export function decodeEntry(stored: Pick<StoredRecord, 'key' | 'value'>): ConfigEntry | null {
-  const [, kind, id] = /^(site|key|installation)\/(.+)$/s.exec(stored.key?.toString() ?? '') ?? []
+  const [, kind, id] = /^(site|key|goal|installation)\/(.+)$/s.exec(stored.key?.toString() ?? '') ?? []
   if (kind === undefined || id === undefined) return null
   if (stored.value === null) return { kind: kind as ConfigEntry['kind'], id, value: null }
   const value = parse(stored.value)
   if (value === null || typeof value.v !== 'number') return null
   if (kind === 'site') return decodeSite(id, value)
   if (kind === 'key') return decodeKey(id, value)
+  if (kind === 'goal') return decodeGoal(id, value)
   const secret = Buffer.from(String(value.secret), 'base64')
   return secret.length === SECRET_BYTES ? { kind: 'installation', id, value: { secret } } : null
 }
@@ -75,6 +87,13 @@ function decodeSite(id: string, value: Record<string, unknown>): ConfigEntry | n
       updated_at: String(value.updated_at),
     },
   }
+}
+
+/** A goal of a newer program is left out as a whole: without a field that it has it would count something else. */
+function decodeGoal(id: string, { settings, created_at, updated_at }: Record<string, unknown>): ConfigEntry | null {
+  const parts = id.split('/')
+  if (parts.length !== 2 || !parts.every((part) => SITE_ID.test(part)) || !isGoal(settings)) return null
+  return { kind: 'goal', id, value: { settings, created_at: String(created_at), updated_at: String(updated_at) } }
 }
 
 function decodeKey(id: string, value: Record<string, unknown>): ConfigEntry | null {

@@ -1,10 +1,19 @@
 /** One validation for the API and the command line: every mistake is named by its JSON pointer, unknown fields too. */
-import { type ErrorCode, type FieldError, MillraceError, SITE_PATTERN, SiteSettings } from '@millrace/shared'
+import {
+  type ErrorCode,
+  type FieldError,
+  type GoalSettings,
+  MillraceError,
+  SITE_PATTERN,
+  SiteSettings,
+} from '@millrace/shared'
 import { type TSchema, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
+import { GOAL_TYPE_NAMES, goalForm } from './goal-form.ts'
 import { KEY_SCOPES, type KeyScope } from './key.ts'
 
 const SITE_ID = new RegExp(SITE_PATTERN)
+const ID_DETAIL = 'must be 1 to 64 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit'
 const HOSTNAME =
   /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$|^\[[0-9a-f:.]+\]$/
 
@@ -33,10 +42,43 @@ export interface KeyInput {
 /** @throws MillraceError site_invalid */
 export function checkSiteId(id: unknown): asserts id is string {
   if (typeof id === 'string' && SITE_ID.test(id)) return
-  const detail = 'must be 1 to 64 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit'
-  throw new MillraceError('site_invalid', `The id of a site ${detail}.`, [
-    { code: 'site_invalid', pointer: '/id', detail },
+  throw new MillraceError('site_invalid', `The id of a site ${ID_DETAIL}.`, [
+    { code: 'site_invalid', pointer: '/id', detail: ID_DETAIL },
   ])
+}
+
+/** Adds every mistake in the filter of a goal to `errors`, below `pointer`: whoever answers queries knows how they are read. */
+export type FilterCheck = (filter: unknown, pointer: string, errors: FieldError[]) => unknown
+
+/** A new goal, with its id. @throws as readSettings */
+export function readGoal(
+  id: unknown,
+  input: unknown,
+  checkFilter: FilterCheck,
+): { id: string; settings: GoalSettings } {
+  const errors: FieldError[] = []
+  if (id === undefined) errors.push({ code: 'field_missing', pointer: '/id', detail: 'is missing' })
+  else if (typeof id !== 'string' || !SITE_ID.test(id)) {
+    errors.push({ code: 'field_invalid', pointer: '/id', detail: ID_DETAIL })
+  }
+  errors.push(...goalErrors(input))
+  const { type, filter } = (isObject(input) ? input : {}) as { type?: unknown; filter?: unknown }
+  if (type === 'event' && filter !== undefined) checkFilter(filter, '/filter', errors)
+  if (errors.length > 0) throw refusal(errors)
+  return { id: id as string, settings: input as GoalSettings }
+}
+
+function goalErrors(input: unknown): FieldError[] {
+  if (!isObject(input)) return [{ code: 'field_invalid', pointer: '', detail: 'must be a JSON object' }]
+  const { type } = input as { type?: unknown }
+  const form = goalForm(type)
+  if (form) return formErrors(form, input)
+  const detail = `must be one of ${GOAL_TYPE_NAMES.join(', ')}`
+  return [
+    type === undefined
+      ? { code: 'field_missing', pointer: '/type', detail: 'is missing' }
+      : { code: 'field_invalid', pointer: '/type', detail },
+  ]
 }
 
 /** What a site is told. Host names become lower case. @throws MillraceError config_invalid, or the one code that all mistakes share */

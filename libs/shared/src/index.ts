@@ -5,7 +5,7 @@ export * from './calendar.ts'
 export * from './columns.ts'
 export * from './enriched-record.ts'
 export * from './errors.ts'
-
+export * from './goal-settings.ts'
 export * from './raw-line.ts'
 export * from './settings.ts'
 export * from './site-settings.ts'

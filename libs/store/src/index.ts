@@ -1,3 +1,4 @@
+export { CLUSTER_COMMAND_SETTINGS, CLUSTER_INSERT_SETTINGS } from './cluster.ts'
 export { migrate, SchemaMismatch } from './migrate.ts'
 export { openStore, type StoreOptions } from './open-store.ts'
 export {
@@ -8,6 +9,7 @@ export {
   type SqlScope,
   type SqlSession,
 } from './sql-console.ts'
+export { identifier, literal } from './sql-text.ts'
 export {
   type BlockInsert,
   type CommandOptions,
@@ -19,3 +21,4 @@ export {
   type Target,
   VIOLATED_CONSTRAINT,
 } from './store.ts'
+export { selectFrom } from './view-source.ts'

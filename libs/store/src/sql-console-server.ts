@@ -18,7 +18,9 @@ export async function openServerConsole(url: string): Promise<SqlConsole> {
     const lines = Buffer.from(bytes).toString().split('\n').filter(Boolean)
     return lines.map((line) => JSON.parse(line) as Row)
   }
-  const [about] = await inspect<{ version: string; timezone: string }>('SELECT version() AS version, timezone() AS timezone')
+  const [about] = await inspect<{ version: string; timezone: string }>(
+    'SELECT version() AS version, timezone() AS timezone',
+  )
   return {
     version: about!.version,
     timezone: about!.timezone,

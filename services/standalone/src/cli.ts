@@ -13,6 +13,8 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   topics: () => import('./commands/topics.ts'),
   site: () => import('./commands/site.ts'),
   key: () => import('./commands/key.ts'),
+  goal: () => import('./commands/goal.ts'),
+  rebuild: () => import('./commands/rebuild.ts'),
   geo: () => import('./commands/geo.ts'),
   export: () => import('./commands/export.ts'),
   import: () => import('./commands/import.ts'),
@@ -32,6 +34,8 @@ One service a process, on Apache Kafka and ClickHouse:
 
   site         adds, changes, lists and removes sites
   key          makes, lists and revokes keys
+  goal         adds, lists and removes the conversion goals of a site
+  rebuild      gives stored days a site's present time zone and retention
   geo          downloads the geographical database
 
   export       writes the data of a standalone folder into another, to move them

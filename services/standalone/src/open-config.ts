@@ -8,7 +8,7 @@ export interface ConfigParts {
   readonly logger: Logger
 }
 
-/** Sites and keys, read and followed, as soon as the topic can be read. */
+/** Sites, goals and keys, read and followed, as soon as the topic can be read. */
 export function openConfig(log: EventLog, { reach, logger }: ConfigParts): Promise<ConfigBook> {
   const onProblem = (problem: string | null): void => {
     if (problem === null) logger.info('millrace.config is followed again')

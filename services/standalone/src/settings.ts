@@ -89,7 +89,7 @@ export const STANDALONE_SETTINGS = {
 export type StandaloneSettings = SettingsOf<typeof STANDALONE_SETTINGS>
 
 const instanceUrl: Setting<string> = {
-  ...text('', 'Instance that `millrace site` and `millrace key` talk to'),
+  ...text('', 'Instance that `millrace site`, `millrace goal` and `millrace key` talk to'),
   shown: 'http://127.0.0.1:8700',
   parse(value) {
     if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
@@ -98,7 +98,7 @@ const instanceUrl: Setting<string> = {
   },
 }
 
-/** Of the commands that change sites and keys. */
+/** Of the commands that change sites, goals and keys. */
 export const ADMIN_COMMAND = {
   MILLRACE_URL: instanceUrl,
   MILLRACE_ADMIN_KEY: REPORT_SETTINGS.MILLRACE_ADMIN_KEY,

@@ -7,6 +7,7 @@ import {
   registerAdminApi,
   registerLedgerApi,
   registerQueryApi,
+  registerRebuildApi,
   startSql,
 } from '@millrace/aggregator'
 import { startCollector } from '@millrace/collector'
@@ -88,6 +89,8 @@ export async function startStandalone(
   const sql = await startSql({ server, settings, keys })
   const writer = openConfigWriter(log, config, clock)
   registerAdminApi({ server, config, writer })
+  const completeUntil = () => pipeline.completeUntil()
+  const rebuilds = registerRebuildApi({ server, store, config, settings, clock, completeUntil })
   const url = await server.listen()
   if (embedded) releaseRetention(embedded, pipeline).catch(onFailure)
 
@@ -98,6 +101,7 @@ export async function startStandalone(
       await collector.close()
       await server.close()
       await sql.close()
+      await rebuilds.close()
       await writer.close()
       await drained(pipeline, Date.now(), DRAIN_MS)
       await pipeline.close()

@@ -1,6 +1,6 @@
 import { type ConfigBook, type ConfigWriter, openConfigBook, openConfigWriter } from '@millrace/config'
 import type { EventLog } from '@millrace/log'
-import { createLogger, createServer, requireKey, type Server } from '@millrace/server'
+import { createLogger, createServer, type Logger, requireKey, type Server } from '@millrace/server'
 import { CONFIG, DEFAULT_SITE_SETTINGS, TOPICS } from '@millrace/shared'
 import { waitUntil } from '@millrace/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -27,6 +27,8 @@ interface Body {
   readonly notes: readonly string[]
   readonly sites: readonly { readonly id: string }[]
   readonly keys: readonly object[]
+  readonly goals: readonly { readonly id: string }[]
+  readonly updated_at: string
   readonly errors: readonly { readonly code: string; readonly pointer: string }[]
 }
 
@@ -40,6 +42,8 @@ export function adminApiContract(name: string, open: () => Promise<AdminLab>): v
     let writer: ConfigWriter
     let server: Server
     let given: string | null
+    /** What was written for the operator's audit: `goal added blog/signup`. */
+    const audit: string[] = []
 
     beforeAll(async () => {
       lab = await open()
@@ -51,7 +55,10 @@ export function adminApiContract(name: string, open: () => Promise<AdminLab>): v
       writer = openConfigWriter(lab.log, config)
       server = createServer({ host: '127.0.0.1', port: 0, name: 'test', logger: createLogger('silent', 'test') })
       requireKey(server.app, { adminKey: ADMIN_KEY, keyOf: (text) => config.keyOf(text), needs: GUARDED_ROUTES })
-      registerAdminApi({ server, config, writer })
+      const info = (fields: Record<string, unknown>, what: string) =>
+        audit.push(`${what} ${fields.site}/${fields.goal}`)
+      const logger = { info } as unknown as Logger
+      registerAdminApi({ server: { app: server.app, logger }, config, writer })
       await server.app.ready()
     })
     beforeEach(() => {
@@ -275,6 +282,174 @@ export function adminApiContract(name: string, open: () => Promise<AdminLab>): v
       expect(await statuses(boss)).toEqual([200, 200, 201, 204, 200])
     })
 
+    describe('goals of a site', () => {
+      const goals = '/v1/sites/blog/goals'
+      const buy = {
+        type: 'event',
+        event_name: 'buy',
+        filter: { dimension: 'props.plan', is: ['pro'] },
+        name: 'Bought',
+        currency: 'EUR',
+      }
+
+      it('are added, in force here at once and everywhere in a moment', async () => {
+        const made = await ask('POST', goals, { id: 'signup', type: 'page', path: '/thanks/**', value: 2.5 })
+        expect(made).toMatchObject({
+          status: 201,
+          body: { id: 'signup', type: 'page', path: '/thanks/**', value: 2.5 },
+        })
+        expect(Date.parse(made.body.created_at)).toBeLessThanOrEqual(Date.now())
+        expect(config.goalsOf('blog')).toMatchObject([{ id: 'signup', settings: { type: 'page', path: '/thanks/**' } }])
+        await seenByOthers('another service knows the goal', () => follower.goalsOf('blog').length === 1)
+        expect(follower.goalsOf('blog')).toEqual(config.goalsOf('blog'))
+        expect((await ask('GET', `${goals}/signup`)).body).toEqual(made.body)
+        const again = await ask('POST', goals, { id: 'signup', type: 'duration', duration_ms: 1 })
+        expect([again.status, again.body.code]).toEqual([409, 'goal_exists'])
+      })
+
+      it('are replaced as a whole, take back what was answered, and are listed in order', async () => {
+        expect((await ask('PUT', `${goals}/buy`, buy)).status).toBe(201)
+        const { body } = await ask('GET', `${goals}/signup`)
+        const put = await ask('PUT', `${goals}/signup`, { ...body, name: 'Signed up' })
+        expect([put.status, put.body.name, put.body.created_at]).toEqual([200, 'Signed up', body.created_at])
+        expect((await ask('PUT', `${goals}/buy`, buy)).status).toBe(200)
+        const listed = (await ask('GET', goals)).body.goals
+        expect(listed).toMatchObject([
+          { id: 'buy', ...buy },
+          { id: 'signup', name: 'Signed up', path: '/thanks/**' },
+        ])
+        const bare = await ask('PUT', `${goals}/signup`, { type: 'scroll', path: '/', scroll_percent: 80 })
+        const { created_at, updated_at } = bare.body
+        expect(bare.body).toEqual({
+          ...{ id: 'signup', type: 'scroll', path: '/', scroll_percent: 80 },
+          ...{ created_at, updated_at },
+        })
+      })
+
+      it('are the same list until one of them changes', async () => {
+        const before = config.goalsOf('blog')
+        await ask('PATCH', '/v1/sites/blog', { name: 'Blog' })
+        await ask('PUT', '/v1/sites/elsewhere', {})
+        await ask('PUT', '/v1/sites/elsewhere/goals/long', { type: 'duration', duration_ms: 60_000 })
+        expect(config.goalsOf('blog')).toBe(before)
+        await ask('PUT', `${goals}/more`, { type: 'page', path: '/' })
+        expect(config.goalsOf('blog')).not.toBe(before)
+        expect((await ask('DELETE', `${goals}/more`)).status).toBe(204)
+        expect(config.goalsOf('blog')).toEqual(before)
+        expect((await ask('DELETE', `${goals}/more`)).body.code).toBe('goal_unknown')
+        expect((await ask('GET', `${goals}/more`)).status).toBe(404)
+      })
+
+      it('go with their site, and a new one of that name begins without', async () => {
+        expect(config.goalsOf('elsewhere')).toHaveLength(1)
+        expect((await ask('DELETE', '/v1/sites/elsewhere')).status).toBe(204)
+        await writer.putSite('elsewhere', {})
+        expect((await ask('GET', '/v1/sites/elsewhere/goals')).body.goals).toEqual([])
+        expect((await ask('DELETE', '/v1/sites/elsewhere')).status).toBe(204)
+        for (const method of ['GET', 'POST'] as const) {
+          const nowhere = await ask(method, '/v1/sites/elsewhere/goals', method === 'POST' ? buy : undefined)
+          expect([nowhere.status, nowhere.body.code]).toEqual([404, 'site_unknown'])
+        }
+      })
+
+      it('that another service added while the site went are not of the next site of that name', async () => {
+        await ask('PUT', '/v1/sites/brief', {})
+        const producer = lab.log.producer()
+        const settings = { type: 'duration', duration_ms: 1 }
+        const late = (key: string, value: unknown) => ({
+          key: Buffer.from(key),
+          value: value === null ? null : Buffer.from(JSON.stringify(value)),
+        })
+        const records = [late('site/brief', null), late('goal/brief/late', { v: 1, settings })]
+        const bases = await producer.append(CONFIG.name, new Map([[0, records]]))
+        await producer.close()
+        await config.waitFor(bases.get(0)! + 1)
+        await ask('POST', '/v1/sites', { id: 'brief' })
+        expect((await ask('GET', '/v1/sites/brief/goals')).body.goals).toEqual([])
+        expect((await ask('DELETE', '/v1/sites/brief')).status).toBe(204)
+      })
+
+      it.each([
+        ['no id', { type: 'page', path: '/' }, 'field_missing', ['field_missing /id']],
+        ['an id that is none', { id: 'a/b', type: 'page', path: '/' }, 'field_invalid', ['field_invalid /id']],
+        ['no type', { id: 'x', path: '/' }, 'field_missing', ['field_missing /type']],
+        ['a type that is none', { id: 'x', type: 'luck' }, 'field_invalid', ['field_invalid /type']],
+        ['a page without path', { id: 'x', type: 'page' }, 'field_missing', ['field_missing /path']],
+        [
+          'a field of another type',
+          { id: 'x', type: 'duration', duration_ms: 5, path: '/' },
+          'field_unknown',
+          ['field_unknown /path'],
+        ],
+        [
+          'every mistake at once, those of its filter too',
+          {
+            ...{ id: 'X', type: 'event', event_name: '', value: -1, currency: 'euro', colour: 1 },
+            filter: {
+              and: [
+                { dimension: 'colour', is: 'red' },
+                { dimension: 'path', equals: '/' },
+              ],
+            },
+          },
+          'config_invalid',
+          [
+            'field_invalid /currency',
+            'field_invalid /event_name',
+            'field_invalid /filter/and/0/dimension',
+            'field_invalid /id',
+            'field_invalid /value',
+            'field_unknown /colour',
+            'field_unknown /filter/and/1/equals',
+          ],
+        ],
+      ] as const)('are refused with %s', async (_, body, code, expected) => {
+        const before = config.at()
+        const answer = await ask('POST', goals, body)
+        expect([answer.status, answer.body.code]).toEqual([400, code])
+        expect(pointers(answer.body)).toEqual(expected)
+        expect(config.at()).toBe(before)
+      })
+
+      it('keep their id, and are at most 100', async () => {
+        const renamed = await ask('PUT', `${goals}/signup`, { id: 'other', type: 'page', path: '/' })
+        expect(pointers(renamed.body)).toEqual(['field_invalid /id'])
+        await ask('PUT', '/v1/sites/full', {})
+        const add = (id: string) => writer.addGoal('full', id, { type: 'page', path: '/' }, () => {})
+        await Promise.all(Array.from({ length: 100 }, (_, i) => add(`g${i}`)))
+        const full = '/v1/sites/full/goals'
+        expect((await ask('POST', full, { id: 'more', type: 'page', path: '/' })).body.code).toBe('config_invalid')
+        expect((await ask('PUT', `${full}/g7`, { type: 'page', path: '/7' })).status).toBe(200)
+        expect((await ask('DELETE', '/v1/sites/full')).status).toBe(204)
+      })
+
+      it('are changed with a key of the site, with no key of another scope or site, and for the record', async () => {
+        const make = async (scopes: string[], sites: string[]): Promise<string> =>
+          (await ask('POST', '/v1/keys', { scopes, sites })).body.key
+        await ask('PUT', '/v1/sites/next', {})
+        const keys = [await make(['read', 'sql', 'ingest'], []), await make(['admin'], ['next'])]
+        const local = await make(['admin'], ['blog'])
+        const tries = async (key: string | null) => {
+          given = key
+          return [
+            (await ask('GET', goals)).status,
+            (await ask('GET', `${goals}/signup`)).status,
+            (await ask('POST', goals, { id: 'mine', type: 'page', path: '/' })).status,
+            (await ask('PUT', `${goals}/mine`, { type: 'page', path: '/m' })).status,
+            (await ask('DELETE', `${goals}/mine`)).status,
+          ]
+        }
+        audit.length = 0
+        expect(await tries(null)).toEqual([401, 401, 401, 401, 401])
+        for (const key of keys) expect(await tries(key)).toEqual([403, 403, 403, 403, 403])
+        expect(audit).toEqual([])
+        expect(await tries(local)).toEqual([200, 200, 201, 200, 204])
+        expect(audit).toEqual(['goal added blog/mine', 'goal changed blog/mine', 'goal removed blog/mine'])
+        given = ADMIN_KEY
+        await ask('DELETE', '/v1/sites/next')
+      })
+    })
+
     it('makes one secret for the installation, whoever comes first', async () => {
       const late = openConfigWriter(lab.log, follower)
       await Promise.all([writer.ensureInstallation(['first']), late.ensureInstallation(['second'])])
@@ -287,6 +462,8 @@ export function adminApiContract(name: string, open: () => Promise<AdminLab>): v
       expect(fresh.installationSecret()).toEqual(config.installationSecret())
       expect(new Map(fresh.sites())).toEqual(new Map(config.sites()))
       expect(new Map(fresh.keys())).toEqual(new Map(config.keys()))
+      expect(fresh.goalsOf('blog')).toEqual(config.goalsOf('blog'))
+      expect(fresh.goalsOf('blog').map(({ id }) => id)).toEqual(['buy', 'signup'])
       const at = fresh.at()
       const again = openConfigWriter(lab.log, fresh)
       await again.ensureInstallation(['third'])

@@ -1,7 +1,8 @@
-/** /v1/sites and /v1/keys: how the installation is told what it is to do. */
-import type { ConfigBook, ConfigWriter, Key, SiteChange, SiteRecord } from '@millrace/config'
+/** /v1/sites, the goals below them, and /v1/keys: how the installation is told what it is to do. */
+import type { ConfigBook, ConfigWriter, Key, SiteChange, SiteGoal, SiteRecord } from '@millrace/config'
 import { type Access, accessOf, type FastifyReply, type FastifyRequest, isForSite, type Server } from '@millrace/server'
 import { DEFAULT_SITE_SETTINGS, MillraceError } from '@millrace/shared'
+import { parseFilter } from '../query/filter.ts'
 import { type AdminFacts, adminFacts } from './facts.ts'
 
 export interface AdminApi {
@@ -23,7 +24,7 @@ export const GUARDED_ROUTES = {
 
 const MAX_BODY_BYTES = 256 * 1024
 
-/** Adds /v1/sites and /v1/keys. Guard them with GUARDED_ROUTES, and call this before the server listens. */
+/** Adds /v1/sites, /v1/sites/SITE/goals and /v1/keys. Guard them with GUARDED_ROUTES, and call this before the server listens. */
 export function registerAdminApi(api: AdminApi): void {
   const facts = adminFacts(api.server)
   api.server.app.register(async (app) => {
@@ -34,6 +35,7 @@ export function registerAdminApi(api: AdminApi): void {
       reply.header('cache-control', 'no-store')
     })
     addSiteRoutes(app, api, facts)
+    addGoalRoutes(app, api, facts)
     addKeyRoutes(app, api, facts)
   })
 }
@@ -49,6 +51,9 @@ async function readJson(_request: unknown, body: Buffer): Promise<unknown> {
 type App = Server['app']
 interface OfSite {
   Params: { id: string }
+}
+interface OfGoal {
+  Params: { id: string; goal: string }
 }
 
 function addSiteRoutes(app: App, { config, writer }: AdminApi, facts: AdminFacts): void {
@@ -92,6 +97,42 @@ function addSiteRoutes(app: App, { config, writer }: AdminApi, facts: AdminFacts
   })
 }
 
+function addGoalRoutes(app: App, { config, writer }: AdminApi, facts: AdminFacts): void {
+  const goalsOf = (site: string): readonly SiteGoal[] => {
+    if (!config.settingsOf(site)) throw new MillraceError('site_unknown', 'There is no site with this id.')
+    return config.goalsOf(site)
+  }
+  app.get<OfSite>('/v1/sites/:id/goals', (request, reply) =>
+    reply.send({ goals: goalsOf(allowedSite(request)).map(showGoal) }),
+  )
+  app.get<OfGoal>('/v1/sites/:id/goals/:goal', (request, reply) => {
+    const goal = goalsOf(allowedSite(request)).find(({ id }) => id === request.params.goal)
+    if (!goal) throw new MillraceError('goal_unknown', 'The site has no goal with this id.')
+    return reply.send(showGoal(goal))
+  })
+  app.post<OfSite>('/v1/sites/:id/goals', async (request, reply) => {
+    const site = allowedSite(request)
+    const { id, ...settings } = withoutReadOnly(request.body)
+    const goal = await writer.addGoal(site, id, settings, parseFilter)
+    facts.goalChanged(site, goal.id, 'added')
+    return reply.code(201).header('location', `/v1/sites/${site}/goals/${goal.id}`).send(showGoal(goal))
+  })
+  app.put<OfGoal>('/v1/sites/:id/goals/:goal', async (request, reply) => {
+    const site = allowedSite(request)
+    const { goal: id } = request.params
+    const isNew = !goalsOf(site).some((goal) => goal.id === id)
+    const goal = await writer.putGoal(site, id, settingsFor(id, request.body, 'goal'), parseFilter)
+    facts.goalChanged(site, id, isNew ? 'added' : 'changed')
+    return reply.code(isNew ? 201 : 200).send(showGoal(goal))
+  })
+  app.delete<OfGoal>('/v1/sites/:id/goals/:goal', async (request, reply) => {
+    const site = allowedSite(request)
+    await writer.removeGoal(site, request.params.goal)
+    facts.goalChanged(site, request.params.goal, 'removed')
+    return reply.code(204).send()
+  })
+}
+
 function addKeyRoutes(app: App, { config, writer }: AdminApi, facts: AdminFacts): void {
   // Whoever may make keys may make one for everything.
   app.get('/v1/keys', (request, reply) => {
@@ -114,7 +155,7 @@ function addKeyRoutes(app: App, { config, writer }: AdminApi, facts: AdminFacts)
 }
 
 /** @throws MillraceError forbidden */
-function allowedSite(request: FastifyRequest<OfSite>): string {
+function allowedSite(request: FastifyRequest<OfSite> | FastifyRequest<OfGoal>): string {
   const { id } = request.params
   if (isForSite(accessOf(request), id)) return id
   throw new MillraceError('forbidden', 'The key is not for this site.')
@@ -135,10 +176,10 @@ function withoutReadOnly(body: unknown): Record<string, unknown> {
   return Object.fromEntries(Object.entries(body).filter(([name]) => !READ_ONLY.includes(name)))
 }
 
-function settingsFor(site: string, body: unknown): Record<string, unknown> {
+function settingsFor(known: string, body: unknown, what = 'site'): Record<string, unknown> {
   const { id, ...settings } = withoutReadOnly(body)
-  if (id === undefined || id === site) return settings
-  const detail = 'is another id than that in the address; a site cannot be renamed'
+  if (id === undefined || id === known) return settings
+  const detail = `is another id than that in the address; a ${what} cannot be renamed`
   throw new MillraceError('field_invalid', `/id ${detail}.`, [{ code: 'field_invalid', pointer: '/id', detail }])
 }
 
@@ -149,6 +190,8 @@ const showSite = (id: string, { settings, created_at, updated_at }: SiteRecord) 
   created_at,
   updated_at,
 })
+
+const showGoal = ({ id, settings, created_at, updated_at }: SiteGoal) => ({ id, ...settings, created_at, updated_at })
 
 const showKey = ({ id, name, scopes, sites, created_at }: Key) => ({ id, name, scopes, sites, created_at })
 

@@ -2,7 +2,7 @@ import { kpOf } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 
 /** How the rows of one log partition stand against the offsets of hits.raw that are still in the log. */
-export interface PartitionBalance {
+interface PartitionBalance {
   readonly kp: number
   /** First raw offset in the log, and the last one that has rows; -1 = none has. */
   readonly from: number
@@ -43,20 +43,22 @@ export interface CountedRows {
 /** Compares what was counted with the offsets of the log. */
 export function balanceOf(counted: readonly CountedRows[], { epoch, low, end }: RawOffsets): Balance {
   const byKp = new Map(counted.map((row) => [row.kp, row]))
-  const partitions = [...end].sort(([a], [b]) => a - b).map(([partition, endOffset]): PartitionBalance => {
-    const kp = kpOf(epoch, partition)
-    const from = low.get(partition) ?? 0
-    const row = byKp.get(kp)
-    const to = row ? Number(row.last) : -1
-    const records = Number(row?.records ?? 0)
-    return {
-      ...{ kp, from, to, records, rows: Number(row?.rows ?? 0) },
-      missing_records: row ? to - from + 1 - records : 0,
-      missing_rows: Number(row?.missing_rows ?? 0),
-      repeated_rows: Number(row?.repeated_rows ?? 0),
-      waiting_records: Math.max(0, endOffset - Math.max(from, to + 1)),
-    }
-  })
+  const partitions = [...end]
+    .sort(([a], [b]) => a - b)
+    .map(([partition, endOffset]): PartitionBalance => {
+      const kp = kpOf(epoch, partition)
+      const from = low.get(partition) ?? 0
+      const row = byKp.get(kp)
+      const to = row ? Number(row.last) : -1
+      const records = Number(row?.records ?? 0)
+      return {
+        ...{ kp, from, to, records, rows: Number(row?.rows ?? 0) },
+        missing_records: row ? to - from + 1 - records : 0,
+        missing_rows: Number(row?.missing_rows ?? 0),
+        repeated_rows: Number(row?.repeated_rows ?? 0),
+        waiting_records: Math.max(0, endOffset - Math.max(from, to + 1)),
+      }
+    })
   const balanced = partitions.every((p) => p.missing_records === 0 && p.missing_rows === 0 && p.repeated_rows === 0)
   return { balanced, partitions }
 }

@@ -18,7 +18,14 @@ const template = randomSite('blog', 1, 1).hits[0]!
 
 /** A row of partition `p`, record `ko`, hit `ki`. */
 function row(p: number, ko: number, ki: number, fields: Partial<HitRow> = {}): HitRow {
-  const base = { ...template, site: 'blog', verdict: 'keep', verdict_reason: '', is_bot: false, bot_reason: '' } as HitRow
+  const base = {
+    ...template,
+    site: 'blog',
+    verdict: 'keep',
+    verdict_reason: '',
+    is_bot: false,
+    bot_reason: '',
+  } as HitRow
   return { ...base, received_at: NOW_MS, kp: kpOf(EPOCH, p), ko, ki, ...fields } as HitRow
 }
 
@@ -134,9 +141,12 @@ describe('GET /v1/ledger', () => {
     expect((await ask(`?from=${NOW_MS - HOUR_MS}`)).totals.hits).toBe(6)
   })
 
-  test.each(['?from=x', '?to=1', '?site=A!', '?balance=maybe', '?period=7d', '?site=a&site=b'])('it refuses %s', async (search) => {
-    expect(await ask(search)).toMatchObject({ status: 400, code: 'query_invalid' })
-  })
+  test.each(['?from=x', '?to=1', '?site=A!', '?balance=maybe', '?period=7d', '?site=a&site=b'])(
+    'it refuses %s',
+    async (search) => {
+      expect(await ask(search)).toMatchObject({ status: 400, code: 'query_invalid' })
+    },
+  )
 
   // The last: from here on the rows are spoiled.
   test('it says so when a hit has two rows, or one within a record is missing', async () => {

@@ -116,7 +116,8 @@ function readRequest(request: FastifyRequest, nowMs: number): Asked {
     throw new MillraceError('query_invalid', `The ledger cannot be asked so: ${told}.`, errors)
   }
   const access = accessOf(request)
-  if (site !== undefined && !isForSite(access, site)) throw new MillraceError('forbidden', 'The key is not for this site.')
+  if (site !== undefined && !isForSite(access, site))
+    throw new MillraceError('forbidden', 'The key is not for this site.')
   return {
     sites: site === undefined ? access.sites : [site],
     ...{ fromMs, toMs },

@@ -1,45 +1,6 @@
-import type { FieldError } from '@millrace/shared'
-import { type Static, Type } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { ConfigBook, SiteGoal } from '@millrace/config'
+import type { FieldError, GoalSettings } from '@millrace/shared'
 import { type Filter, parseFilter } from './filter.ts'
-
-const common = {
-  v: Type.Optional(Type.Literal(1)),
-  name: Type.Optional(Type.String({ maxLength: 128, description: 'Name for people; the id if left out' })),
-  value: Type.Optional(
-    Type.Number({ minimum: 0, maximum: 1e12, description: 'What a conversion is worth; else the value of its event' }),
-  ),
-  currency: Type.Optional(Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code of `value`' })),
-}
-const path = Type.String({
-  minLength: 1,
-  maxLength: 4_096,
-  description: 'Pattern of the path: `*` = anything but a slash, `**` = anything',
-})
-
-/** A conversion goal as millrace.config keeps it under `goal/SITE/ID`. */
-export const GoalSettings = Type.Union([
-  Type.Object({ ...common, type: Type.Literal('page'), path }, { additionalProperties: false }),
-  Type.Object(
-    {
-      ...common,
-      type: Type.Literal('event'),
-      event_name: Type.String({ minLength: 1, maxLength: 128 }),
-      filter: Type.Optional(Type.Unknown({ description: 'Conditions on the event, as in a query' })),
-    },
-    { additionalProperties: false },
-  ),
-  Type.Object(
-    { ...common, type: Type.Literal('scroll'), path, scroll_percent: Type.Integer({ minimum: 1, maximum: 100 }) },
-    { additionalProperties: false },
-  ),
-  Type.Object(
-    { ...common, type: Type.Literal('duration'), duration_ms: Type.Integer({ minimum: 1, maximum: 86_400_000 }) },
-    { additionalProperties: false },
-  ),
-])
-export type GoalSettings = Static<typeof GoalSettings>
-const form = TypeCompiler.Compile(GoalSettings)
 
 /** A goal as understood. Page views, events and scrolled page views convert each; a duration once for each session. */
 export interface Goal {
@@ -55,17 +16,26 @@ export interface Goal {
     | { readonly type: 'duration'; readonly durationMs: number }
 }
 
-/** Reads a goal; null when it is wrong, with every mistake in `errors`. */
-export function parseGoal(id: string, input: unknown, errors: FieldError[] = []): Goal | null {
-  if (!form.Check(input)) {
-    const [first] = form.Errors(input)
-    const detail = 'is no goal of type page, event, scroll or duration with its fields'
-    errors.push({ code: 'field_invalid', pointer: first?.path ?? '', detail })
-    return null
-  }
-  const { name = id, value = null, currency = '' } = input
-  const is = understand(input, errors)
+/** Understands a goal; null when its filter is wrong, with every mistake in `errors`. */
+export function parseGoal(id: string, settings: GoalSettings, errors: FieldError[] = []): Goal | null {
+  const { name = id, value = null, currency = '' } = settings
+  const is = understand(settings, errors)
   return is && { id, name, value, currency, is }
+}
+
+const understood = new WeakMap<readonly SiteGoal[], readonly Goal[]>()
+
+/**
+ * The goals of a site, understood once for as long as the book keeps the list. Left out are those whose filter a newer
+ * program wrote.
+ */
+export function goalsFrom(book: Pick<ConfigBook, 'goalsOf'>, site: string): readonly Goal[] {
+  const stored = book.goalsOf(site)
+  const known = understood.get(stored)
+  if (known) return known
+  const goals = stored.map(({ id, settings }) => parseGoal(id, settings)).filter((goal) => goal !== null)
+  understood.set(stored, goals)
+  return goals
 }
 
 function understand(input: GoalSettings, errors: FieldError[]): Goal['is'] | null {

@@ -1,8 +1,9 @@
 import type { FieldError, LocalDays } from '@millrace/shared'
 import { MillraceError } from '@millrace/shared'
-import { type Store, StoreRefused } from '@millrace/store'
+import type { Store } from '@millrace/store'
+import { checkGoalPatterns, checkPatterns } from './check-patterns.ts'
 import { growth, pairBuckets, previousOf } from './compare.ts'
-import { conditionsOf, showFilter } from './filter.ts'
+import { showFilter } from './filter.ts'
 import type { MetricName } from './metrics.ts'
 import { checkRowCount, type Order, type ReportQuery, refusal } from './parse-query.ts'
 import { type Range, resolvePeriod } from './period.ts'
@@ -52,7 +53,8 @@ export interface ReportTools {
  * @throws MillraceError query_invalid for what only the store can judge (a pattern, the length of `all`); errors of the store as they are
  */
 export async function makeReport(query: ReportQuery, tools: ReportTools): Promise<Report> {
-  await checkPatterns(query, tools.store)
+  await checkPatterns(query.filter, tools.store)
+  if (asksGoals(query)) await checkGoalPatterns(query.goals, tools.store)
   const { range, context } = await survey(query, tools)
   const plan = planQuery(query, range, context)
   const { page, totals } = await readAnswer(query, plan, tools)
@@ -75,23 +77,6 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
   }
 }
 
-/** The engine's regular expressions are RE2, so only the engine can tell a wrong one. */
-async function checkPatterns({ filter }: ReportQuery, store: Pick<Store, 'query'>): Promise<void> {
-  const errors: FieldError[] = []
-  for (const { operator, values, pointer } of conditionsOf(filter)) {
-    if (!operator.startsWith('matches')) continue
-    for (const [i, pattern] of values.entries()) {
-      try {
-        await store.query("SELECT match(materialize(''), {pattern:String})", { params: { pattern } })
-      } catch (error) {
-        if (!(error instanceof StoreRefused && error.type === 'CANNOT_COMPILE_REGEXP')) throw error
-        errors.push({ code: 'field_invalid', pointer: `${pointer}/${i}`, detail: 'is not a regular expression (RE2)' })
-      }
-    }
-  }
-  if (errors.length > 0) throw refusal(errors)
-}
-
 /** What must be known of the data before a plan can be made: since when there is any, and how much of it. */
 async function survey(
   query: ReportQuery,
@@ -104,7 +89,7 @@ async function survey(
 
 /** The range of a query, also of one over all that there is, and whether its patterns can be read. @throws as makeReport */
 export async function understand(query: ReportQuery, tools: ReportTools): Promise<Range> {
-  await checkPatterns(query, tools.store)
+  await checkPatterns(query.filter, tools.store)
   return query.range ?? wholeHistory(query, tools)
 }
 

@@ -2,7 +2,7 @@ import type { ConfigBook } from '@millrace/config'
 import { accessOf, type FastifyRequest, isForSite, type Server } from '@millrace/server'
 import { DEFAULT_SITE_SETTINGS, MillraceError, SITE_PATTERN } from '@millrace/shared'
 import type { Store } from '@millrace/store'
-import type { Goal } from './goals.ts'
+import { goalsFrom } from './goals.ts'
 import { DEFAULT_SITE, type ParseContext } from './parse-query.ts'
 
 export interface QueryApi {
@@ -10,10 +10,8 @@ export interface QueryApi {
   readonly store: Store
   /** What holds for sites that do not say. */
   readonly settings: { readonly MILLRACE_TIMEZONE: string; readonly MILLRACE_RETENTION_DAYS?: number }
-  /** The sites that there are; without it there is every site, and none says anything. */
-  readonly config?: Pick<ConfigBook, 'settingsOf'>
-  /** Conversion goals of a site (`goal/SITE/ID` of millrace.config); without it there are none. */
-  readonly goalsOf?: (site: string) => readonly Goal[]
+  /** The sites that there are, and their goals; without it there is every site, and none says anything. */
+  readonly config?: Pick<ConfigBook, 'settingsOf' | 'goalsOf'>
   /** Every hit of the log that came before this time (epoch ms) is counted. */
   readonly completeUntil: () => Promise<number>
   readonly clock?: () => number
@@ -39,7 +37,7 @@ export function contextOf(body: unknown, api: QueryApi, request: FastifyRequest,
     siteZone: timezone || api.settings.MILLRACE_TIMEZONE,
     includeBots,
     retentionDays: retention === -1 ? (api.settings.MILLRACE_RETENTION_DAYS ?? 0) : retention,
-    goals: api.goalsOf?.(site) ?? [],
+    goals: api.config ? goalsFrom(api.config, site) : [],
   }
 }
 

@@ -36,7 +36,7 @@ beforeAll(async () => {
   registerQueryApi({
     server,
     store,
-    config: { settingsOf },
+    config: { settingsOf, goalsOf: () => [] },
     settings: { MILLRACE_TIMEZONE: 'Europe/Vienna', MILLRACE_RETENTION_DAYS: 0 },
     completeUntil: async () => NOW_MS,
     clock: () => NOW_MS,

@@ -1,14 +1,23 @@
 /** The stable views of database `analytics`. */
-export const VIEWS: readonly string[] = ['hits', 'sessions', 'page_views', 'events', 'ledger']
+const VIEWS: readonly string[] = ['hits', 'sessions', 'page_views', 'events', 'ledger']
 
 /** Tables about the engine that clients ask for; `tables`, `columns` and `databases` show `analytics` only (see limits.ts). */
-export const SYSTEM_TABLES: readonly string[] = [
+const SYSTEM_TABLES: readonly string[] = [
   ...['one', 'numbers', 'numbers_mt', 'zeros', 'settings', 'functions', 'table_functions', 'formats', 'keywords'],
   ...['data_type_families', 'aggregate_function_combinators', 'time_zones', 'databases', 'tables', 'columns'],
 ]
 
 /** They make rows of their arguments and read nothing. */
-const TABLE_FUNCTIONS = ['numbers', 'numbers_mt', 'zeros', 'zeros_mt', 'generate_series', 'generateseries', 'values', 'null']
+const TABLE_FUNCTIONS = [
+  'numbers',
+  'numbers_mt',
+  'zeros',
+  'zeros_mt',
+  'generate_series',
+  'generateseries',
+  'values',
+  'null',
+]
 
 /** Whether a table function may be used. */
 export const isTableFunction = (name: string): boolean => TABLE_FUNCTIONS.includes(name.toLowerCase())
@@ -60,7 +69,7 @@ const OTHERS: ReadonlySet<string> = new Set([
 const DENIED: ReadonlySet<string> = new Set(['formatRow', 'formatRowNoNewline'])
 
 /** A row of system.functions. */
-export interface FunctionRow {
+interface FunctionRow {
   readonly name: string
   readonly alias_to: string
   readonly categories: string

@@ -85,7 +85,10 @@ export function sendError(error: unknown, dialect: Dialect, version: string, rep
   const refused = refusalFor(error)
   if (refused) reply.header('x-clickhouse-exception-code', refused.code)
   const problem = problemFor(error)
-  if (dialect === 'v1' || !refused) return sendProblem(reply, problemOf(problem))
+  if (dialect === 'v1' || !refused) {
+    sendProblem(reply, problemOf(problem))
+    return
+  }
   const status = error instanceof Busy || error instanceof MillraceError ? problemOf(problem).status : statusOf(refused)
   if (error instanceof Busy) reply.header('retry-after', '2')
   if (status === 401) reply.header('www-authenticate', 'Basic realm="Millrace", charset="UTF-8"')

@@ -12,13 +12,14 @@ const KEYWORDS: ReadonlySet<string> = new Set(
 )
 
 /**
- * First look, at the words: whatever stands before a bracket must be a function, table function or type that is allowed,
+ * First look, at the words: whatever stands before a bracket or behind APPLY must be a function, table function or type that is allowed,
  * and no dotted name may lead out of the views. @throws StoreRefused
  */
 export function checkTokens({ tokens }: Statement, names: AllowedNames): void {
   for (const [i, token] of tokens.entries()) {
     if (token.kind !== 'word' && token.kind !== 'quoted') continue
-    if (tokens[i + 1]?.text === '(') checkCall(token, tokens[i - 1], names)
+    const isApplied = tokens[i - 1]?.text === 'APPLY' && tokens[i + 1]?.text !== '->'
+    if (tokens[i + 1]?.text === '(' || isApplied) checkCall(token, tokens[i - 1], names)
     if (tokens[i - 1]?.text !== '.') checkName(dottedName(tokens, i), names)
   }
 }
@@ -52,8 +53,7 @@ export function checkTree(tree: string, names: AllowedNames): void {
   for (const line of tree.split('\n')) {
     for (const [, name] of line.matchAll(/\bidentifier: ([^,]*)/g)) checkName(name!, names)
     for (const [, name] of line.matchAll(/\btable_function_name: ([^,]*)/g)) {
-      if (!isTableFunction(name!))
-        throw refusal('ACCESS_DENIED', `The table function ${name} is not available here`)
+      if (!isTableFunction(name!)) throw refusal('ACCESS_DENIED', `The table function ${name} is not available here`)
     }
     for (const [, name] of line.matchAll(/(?<!table_)\bfunction_name: ([^,]*)/g)) {
       if (!names.isFunction(name!)) throw refusal('ACCESS_DENIED', `The function ${name} is not available here`)

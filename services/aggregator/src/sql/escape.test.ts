@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { checkTokens, checkTree } from './check-statement.ts'
+import { SqlRunner } from './run-sql.ts'
 import { CANARY, type SqlServer, startSqlServer } from './sql-server.fixture.ts'
+import { readStatement, withoutValues } from './statement.ts'
 
 /**
  * What somebody may try to read, or to change, more than the views. FILE stands for a file with the canary, OUT for one
@@ -44,6 +47,13 @@ SELECT * FROM values('x String', (SELECT any(text) FROM millrace.secrets))
 SELECT * FROM file('FILE')
 SELECT * FROM file('FILE', 'CSV', 'a String, n UInt8')
 SELECT * FROM \`file\`('FILE', 'LineAsString')
+SELECT * FROM 'FILE'
+SELECT * FROM \`FILE\`
+SELECT * FROM "FILE"
+FROM 'FILE'
+SELECT * FROM default.\`FILE\`
+SELECT 1 IN \`FILE\`
+DESCRIBE TABLE \`FILE\`
 SELECT file('FILE')
 SELECT \`file\`('FILE')
 SELECT FILE('FILE')
@@ -220,8 +230,28 @@ describe('statements that want more than the views', () => {
       expect(status, text).toBeGreaterThanOrEqual(400)
       expect(text).toContain('x-clickhouse-exception-code: ')
       // Refused for what it is, not by accident of the engine.
-      expect(text).toMatch(/\((ACCESS_DENIED|READONLY|SYNTAX_ERROR)\)/)
+      expect(text).toMatch(/\((ACCESS_DENIED|READONLY|SYNTAX_ERROR|UNKNOWN_TABLE|UNKNOWN_IDENTIFIER)\)/)
     }
+  })
+
+  test("the words and the engine's tree each refuse what tries to read more", async () => {
+    const names = await new SqlRunner(server.console).names()
+    const session = await server.console.open({ params: new Map(), settings: {} })
+    let looked = 0
+    for (const { sql, harmless } of ATTEMPTS) {
+      // Names without a dot, and what the engine does not take for a statement, do not come so far.
+      const statement = await session
+        .canonical(placed(sql))
+        .then(readStatement)
+        .catch(() => null)
+      if (harmless || statement?.kind !== 'select' || /(FROM|IN) ['"`]FILE/.test(sql)) continue
+      looked++
+      const tree = await session.tree(withoutValues(statement))
+      expect(() => checkTokens(statement, names), sql).toThrow('ACCESS_DENIED')
+      expect(() => checkTree(tree, names), sql).toThrow('ACCESS_DENIED')
+    }
+    session.close()
+    expect(looked).toBeGreaterThan(60)
   })
 
   test.each(OTHER_WAYS)('it gets nothing by %s', async (_title, query, body) => {

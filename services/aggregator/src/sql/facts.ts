@@ -2,7 +2,7 @@ import type { Server } from '@millrace/server'
 import { Counter, Histogram } from 'prom-client'
 
 /** What became of a statement. */
-export const SQL_OUTCOMES = ['answered', 'refused', 'failed', 'limited', 'busy', 'gone', 'unavailable'] as const
+const SQL_OUTCOMES = ['answered', 'refused', 'failed', 'limited', 'busy', 'gone', 'unavailable'] as const
 export type SqlOutcome = (typeof SQL_OUTCOMES)[number]
 
 /** What the SQL console tells operators; never a statement. */

@@ -21,7 +21,10 @@ describe("ClickHouse's HTTP dialect, and /v1/sql", () => {
   const ask = (path: string, init: RequestInit = {}) => fetch(server.url + path, { headers: BEARER, ...init })
 
   test('it answers with the headers that clients read', async () => {
-    const response = await ask('/clickhouse/?query_id=mine-1&default_format=JSONEachRow', { method: 'POST', body: 'SELECT 1 AS x' })
+    const response = await ask('/clickhouse/?query_id=mine-1&default_format=JSONEachRow', {
+      method: 'POST',
+      body: 'SELECT 1 AS x',
+    })
     expect(await response.text()).toBe('{"x":1}\n')
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'application/x-ndjson; charset=UTF-8',
@@ -30,7 +33,10 @@ describe("ClickHouse's HTTP dialect, and /v1/sql", () => {
       'x-clickhouse-timezone': server.console.timezone,
       'x-clickhouse-server-display-name': 'millrace',
     })
-    expect(JSON.parse(response.headers.get('x-clickhouse-summary')!)).toMatchObject({ read_rows: '1', result_bytes: '8' })
+    expect(JSON.parse(response.headers.get('x-clickhouse-summary')!)).toMatchObject({
+      read_rows: '1',
+      result_bytes: '8',
+    })
   })
 
   test.each(['/clickhouse/ping', '/clickhouse/', '/clickhouse'])('it says Ok. at %s', async (path) => {
@@ -51,11 +57,15 @@ describe("ClickHouse's HTTP dialect, and /v1/sql", () => {
   test('it takes a compressed statement and answers compressed', async () => {
     const answer = await new Promise<{ encoding: unknown; body: Buffer }>((resolve, reject) => {
       const headers = { ...BEARER, 'content-encoding': 'gzip', 'accept-encoding': 'zstd, gzip;q=0.5' }
-      const sent = request(`${server.url}/clickhouse/?enable_http_compression=1`, { method: 'POST', headers }, async (got) => {
-        const chunks: Buffer[] = []
-        for await (const chunk of got) chunks.push(chunk as Buffer)
-        resolve({ encoding: got.headers['content-encoding'], body: Buffer.concat(chunks) })
-      })
+      const sent = request(
+        `${server.url}/clickhouse/?enable_http_compression=1`,
+        { method: 'POST', headers },
+        async (got) => {
+          const chunks: Buffer[] = []
+          for await (const chunk of got) chunks.push(chunk as Buffer)
+          resolve({ encoding: got.headers['content-encoding'], body: Buffer.concat(chunks) })
+        },
+      )
       sent.on('error', reject).end(gzipSync('SELECT number FROM numbers(1000)'))
     })
     expect(answer.encoding).toBe('gzip')
@@ -95,9 +105,16 @@ describe("ClickHouse's HTTP dialect, and /v1/sql", () => {
   })
 
   test('it says why a key for some sites is not enough', async () => {
-    const response = await ask('/v1/sql', { method: 'POST', headers: { authorization: 'Bearer site_key' }, body: 'SELECT 1' })
+    const response = await ask('/v1/sql', {
+      method: 'POST',
+      headers: { authorization: 'Bearer site_key' },
+      body: 'SELECT 1',
+    })
     expect(response.status).toBe(403)
-    expect(await response.json()).toMatchObject({ code: 'forbidden', detail: expect.stringContaining('some sites only') })
+    expect(await response.json()).toMatchObject({
+      code: 'forbidden',
+      detail: expect.stringContaining('some sites only'),
+    })
   })
 
   test.each([
@@ -140,10 +157,15 @@ describe("ClickHouse's HTTP dialect, and /v1/sql", () => {
   test('a few wait, others are refused, and one whose client goes away is ended', async () => {
     const controller = new AbortController()
     const running = async () => {
-      const sql = "SELECT count() AS n FROM system.processes WHERE query LIKE '%1234567890123%' AND query NOT LIKE '%processes%'"
+      const sql =
+        "SELECT count() AS n FROM system.processes WHERE query LIKE '%1234567890123%' AND query NOT LIKE '%processes%'"
       return Number((await server.store.query<{ n: string }>(sql))[0]!.n)
     }
-    const heavy = { method: 'POST', body: 'SELECT sum(cityHash64(number)) FROM numbers(1234567890123)', signal: controller.signal }
+    const heavy = {
+      method: 'POST',
+      body: 'SELECT sum(cityHash64(number)) FROM numbers(1234567890123)',
+      signal: controller.signal,
+    }
     const first = ask('/clickhouse/', heavy).catch((error: Error) => error.name)
     await expect.poll(running, { timeout: 20_000 }).toBe(1)
     const others = ['SELECT 2', 'SELECT 2'].map((body) => ask('/clickhouse/', { method: 'POST', body }))

@@ -26,7 +26,7 @@ export class SqlRunner {
    * writing of what it parsed. @throws StoreRefused, StoreUnavailable, and the signal's reason
    */
   async run(request: SqlRequest, signal: AbortSignal): Promise<Answered> {
-    const names = await this.#names()
+    const names = await this.names()
     const settings = { ...SQL_LIMITS, ...request.settings, ...SQL_FILTERS }
     const session = await this.#console.open({ params: request.params, settings })
     try {
@@ -44,7 +44,8 @@ export class SqlRunner {
     }
   }
 
-  async #names(): Promise<AllowedNames> {
+  /** What a statement may name now. */
+  async names(): Promise<AllowedNames> {
     this.#catalog ??= readCatalog(this.#console).catch((error: unknown) => {
       this.#catalog = undefined
       throw error

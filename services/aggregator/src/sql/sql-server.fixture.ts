@@ -26,12 +26,19 @@ export interface SqlServerOptions {
   readonly adminKey?: string
   readonly keys?: Readonly<Record<string, { scopes: string[]; sites: string[] }>>
   readonly queue?: QueueLimits
+  /** A ClickHouse server instead of the embedded engine. */
+  readonly clickhouse?: string
 }
 
 /** The SQL routes on an embedded engine with a site in it. */
-export async function startSqlServer({ adminKey = '', keys = {}, queue }: SqlServerOptions = {}): Promise<SqlServer> {
+export async function startSqlServer({
+  adminKey = '',
+  keys = {},
+  queue,
+  clickhouse = '',
+}: SqlServerOptions = {}): Promise<SqlServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-sql-'))
-  const store = await openStore({ dataDir })
+  const store = await openStore({ url: clickhouse, dataDir })
   await migrate(store)
   const site = randomSite('blog', 60, 7)
   await insertRows(store, 'hits_in', site.hits)
@@ -41,7 +48,7 @@ export async function startSqlServer({ adminKey = '', keys = {}, queue }: SqlSer
   await store.command('CREATE TABLE millrace.secrets (text String, n UInt8) ENGINE = MergeTree ORDER BY text')
   await store.command(`INSERT INTO millrace.secrets SELECT '${CANARY}', 1`)
 
-  const console = await openSqlConsole({ dataDir })
+  const console = await openSqlConsole({ url: clickhouse, dataDir })
   const server = createServer({ host: '127.0.0.1', port: 0, name: 'test', logger: createLogger('fatal', 'test') })
   acceptClickHouseCredentials(server.app, '/clickhouse')
   const needs = { '/v1/sql': 'sql', '/clickhouse': 'sql' }

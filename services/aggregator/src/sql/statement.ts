@@ -42,7 +42,13 @@ const FORMAT_NAME = /^[A-Za-z]\w*$/
 
 function cutFormat(canonical: string, tokens: readonly Token[]) {
   const [clause, name] = tokens.slice(-2)
-  if (clause?.text !== 'FORMAT' || clause.kind !== 'word' || clause.depth !== 0 || !name || !FORMAT_NAME.test(name.text)) {
+  if (
+    clause?.text !== 'FORMAT' ||
+    clause.kind !== 'word' ||
+    clause.depth !== 0 ||
+    !name ||
+    !FORMAT_NAME.test(name.text)
+  ) {
     return { sql: canonical, format: null, tokens }
   }
   return { sql: canonical.slice(0, clause.start).trimEnd(), format: name.text, tokens: tokens.slice(0, -2) }

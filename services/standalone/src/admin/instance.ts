@@ -1,4 +1,4 @@
-/** Where `millrace site` and `millrace key` make their changes: a running instance, or the folder of one that does not run. */
+/** Where `millrace site`, `millrace goal` and `millrace key` make their changes: a running instance, or the folder of one that does not run. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Problem, SettingsOf } from '@millrace/shared'
@@ -23,13 +23,20 @@ const TIMEOUT_MS = 30_000
 
 /**
  * The instance at `--url` or MILLRACE_URL, else the one at the default address; when none runs there and none was named,
- * the one whose data are in MILLRACE_DATA_DIR. @throws Error when there is neither
+ * the one whose data are in MILLRACE_DATA_DIR, unless it has to be a `running` one. @throws Error when there is neither
  */
-export async function reachInstance(settings: AdminSettings, url: string | undefined): Promise<Instance> {
+export async function reachInstance(
+  settings: AdminSettings,
+  url: string | undefined,
+  which: 'any' | 'running' = 'any',
+): Promise<Instance> {
   const named = url || settings.MILLRACE_URL
   const address = (named || DEFAULT_URL).replace(/\/+$/, '')
   if (!URL.canParse(address)) throw new Error('--url must be an http or https URL')
   if (named || (await isServed(address))) return atAddress(address, settings.MILLRACE_ADMIN_KEY)
+  if (which === 'running') {
+    throw new Error(`nothing answers at ${address}: start Millrace, or say where it runs by --url`)
+  }
   const dir = join(settings.MILLRACE_DATA_DIR, 'log')
   if (existsSync(dir)) {
     // Half of the product is loaded for it.

@@ -4,6 +4,7 @@ import {
   registerAdminApi,
   registerLedgerApi,
   registerQueryApi,
+  registerRebuildApi,
   startAggregator,
   startSql,
 } from '@millrace/aggregator'
@@ -20,8 +21,9 @@ import { type Command, settingsHelp } from './command.ts'
 export const command: Command = {
   help: `Usage: millrace aggregator
 
-Writes enriched hits into ClickHouse, each once, answers reports (/v1/query), and takes changes of sites and keys (/v1/sites, /v1/keys). Brings the schema up to date at its
-start. Those that run share the partitions of hits.enriched; each answers reports about all of them.
+Writes enriched hits into ClickHouse, each once, answers reports (/v1/query), and takes changes of sites, goals and keys
+(/v1/sites, /v1/keys). Brings the schema up to date at its start. Those that run share the partitions of hits.enriched; each
+answers reports about all of them.
 
 ${settingsHelp(AGGREGATOR_COMMAND)}`,
 
@@ -52,10 +54,13 @@ ${settingsHelp(AGGREGATOR_COMMAND)}`,
       const sql = await startSql({ server, settings, keys })
       const configWriter = openConfigWriter(log, config)
       registerAdminApi({ server, config, writer: configWriter })
+      const completeUntil = () => writer.completeUntil()
+      const rebuilds = registerRebuildApi({ server, store, config, settings, completeUntil })
       return {
         stop: () => writer.close(),
         async release() {
           await sql.close()
+          await rebuilds.close()
           await configWriter.close()
           await config.close()
           await store.close()

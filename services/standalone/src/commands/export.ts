@@ -47,6 +47,7 @@ ${settingsHelp(MOVE_COMMAND)}`,
     const { store } = await openMigratedStore(settings, 'all', AT_ONCE)
     try {
       await assertCounted(log)
+      await assertWhole(store)
       const { hits, sessions } = await exportTo(folder, log, store)
       console.log(`exported ${hits} hits and ${sessions} sessions to ${folder}`)
     } finally {
@@ -144,6 +145,12 @@ async function assertCounted(log: EventLog): Promise<void> {
     const isCounted = enriched.get(partition)?.offset === end && insertedUpTo(inserted.get(partition)) === end - 1
     if (!isCounted) throw new Error(`some hits are not counted yet (partition ${partition}): ${STOP_FIRST}`)
   }
+}
+
+/** No day is being rebuilt. @throws Error saying what to do */
+async function assertWhole(store: Store): Promise<void> {
+  const open = await store.query(`SELECT 1 FROM millrace.rebuilds GROUP BY id HAVING max(state) != 'done'`)
+  if (open.length > 0) throw new Error(`a rebuild was interrupted: ${STOP_FIRST} when the log says that it is done`)
 }
 
 function assertSpoolEmpty(dir: string): void {

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { checkGoalPatterns } from '../check-patterns.ts'
 import { conversionsSql, reaches } from '../goal-sql.ts'
 import type { Goal } from '../goals.ts'
 import { allOf } from '../statement.ts'
@@ -10,6 +11,7 @@ export const goalList: NamedReport = {
   fields: Type.Object({}),
   async answer(_, scope) {
     const { goals } = scope.question
+    await checkGoalPatterns(goals, scope.store)
     const [found] = await select<Record<string, number>>(scope, (binder) => {
       const columns = goals.map((goal, i) => {
         const reached = reaches(goal, scope.question, binder)
