@@ -323,6 +323,44 @@ ORDER BY (site, day, is_bot)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1,
   non_replicated_deduplication_window = 0;
 
+-- Rebuilds of closed days: what was decided, and how far it has come. The largest state of an id holds.
+CREATE TABLE IF NOT EXISTS millrace.rebuilds (
+  id String,
+  state Enum8('planned' = 1, 'staged' = 2, 'done' = 3),
+  at DateTime64(3, 'UTC') DEFAULT now64(3),
+  site LowCardinality(String),
+  zone String,
+  first_day Date,
+  last_day Date,
+  keep_from Date,
+  hits_kept UInt64,
+  hits_moved UInt64,
+  hits_deleted UInt64,
+  sessions_kept Int64,
+  sessions_moved Int64,
+  sessions_deleted Int64,
+  CONSTRAINT deadline CHECK toUnixTimestamp64Milli(now64(3)) <= toInt64OrDefault(
+    extract(getSetting('log_comment'), 'deadline=([0-9]+)'), toInt64(9223372036854775807))
+) ENGINE = MergeTree
+ORDER BY (site, id, state)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1,
+  non_replicated_deduplication_window = 0;
+
+-- Rows of the one rebuild that runs, between leaving their table and coming back. Columns and constraint are those of the table.
+CREATE TABLE IF NOT EXISTS millrace.rebuild_hits AS millrace.hits
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(day)
+ORDER BY (site, day)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1,
+  non_replicated_deduplication_window = 0;
+
+CREATE TABLE IF NOT EXISTS millrace.rebuild_sessions AS millrace.sessions
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(day)
+ORDER BY (site, day)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1,
+  non_replicated_deduplication_window = 0;
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS millrace.hits_view TO millrace.hits AS
 SELECT
   site, day, time, received_at, type, verdict, verdict_reason, late, hit_id, visitor_id, session_id, hostname, path,

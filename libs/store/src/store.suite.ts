@@ -144,6 +144,9 @@ function migrations(store: () => Store, first: () => { applied: number[] }): voi
         'daily_pages',
         'daily_sessions',
         'hits',
+        'rebuild_hits',
+        'rebuild_sessions',
+        'rebuilds',
         'schema_migrations',
         'sessions',
       ])

@@ -21,18 +21,22 @@ export function sourceOf(select: string): Target['source'] | null {
 }
 
 /**
- * The view's SELECT, reading the rows of `slices` from `from` instead of the view's table.
+ * The view's SELECT, reading `rows` (a table, or a SELECT in parentheses) instead of the view's table.
  * @throws Error when the SELECT does not read its table exactly once: then it is no plain view of it
  */
-export function selectOver(target: Target, from: string, slices: readonly Slice[]): string {
+export function selectFrom(target: Target, rows: string): string {
   const source = new RegExp(`\\bFROM millrace\\.${target.source}\\b(\\s+AS\\b)?`, 'g')
   const found = target.select.match(source)?.length ?? 0
   if (found !== 1)
     throw new Error(`the view of ${target.name} names millrace.${target.source} ${found} times, expected once`)
+  return target.select.replace(source, (_, alias?: string) => `FROM ${rows}${alias ?? ` AS ${target.source}`}`)
+}
+
+/** The view's SELECT, reading the rows of `slices` from `from` instead of the view's table. @throws as selectFrom */
+export function selectOver(target: Target, from: string, slices: readonly Slice[]): string {
   const wanted = slices.map(({ kp, month }) => `(${whole(kp)}, ${whole(month)})`).join(', ')
   // ignore(*) is 0 and reads every column: a SELECT that needs fewer would take the others for unknown ones, and fail.
-  const rows = `(SELECT * FROM ${from} WHERE (kp, toYYYYMM(day)) IN (${wanted}) AND NOT ignore(*))`
-  return target.select.replace(source, (_, alias?: string) => `FROM ${rows}${alias ?? ` AS ${target.source}`}`)
+  return selectFrom(target, `(SELECT * FROM ${from} WHERE (kp, toYYYYMM(day)) IN (${wanted}) AND NOT ignore(*))`)
 }
 
 function whole(value: number): number {
