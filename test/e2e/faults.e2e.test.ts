@@ -8,7 +8,12 @@ const missing = await missingTools()
 const skip = missing !== null && !process.env.CI
 if (skip) console.warn(`The fault list is not tested: ${missing}`)
 
-/** The short form of `npm run e2e -- faults`: each fault once. */
+/** Those that take longest and resemble another of the list, or what cluster.e2e.test.ts and the contract tests do, are left to the long form. */
+const LONG = /storm|deleted$|every enricher|every broker|inserts that fail|SIGSTOP of (one collector|ClickHouse)/
+const ONLY = new RegExp(`^(?!.*(${LONG.source}))|aggregators deleted`)
+const CHOSEN = [...SERVICE_FAULTS, ...GROUND_FAULTS].filter(({ name }) => ONLY.test(name))
+
+/** The short form of `npm run e2e -- faults`: each fault of a choice once. */
 describe.skipIf(skip)('the services on Kafka and ClickHouse, while everything goes wrong', () => {
   let result: FaultResult
   const lines: string[] = []
@@ -16,8 +21,8 @@ describe.skipIf(skip)('the services on Kafka and ClickHouse, while everything go
 
   beforeAll(async () => {
     result = await faultRun({
-      ...{ minutes: 0.5, seed: Date.now() % 1_000_000, nodes: 1, rate: 800, partitions: 6, longestStopMs: 13_000 },
-      ...{ only: /./, sessionTimeoutMinutes: 1, zone: 'Europe/Vienna', say: (text) => lines.push(text) },
+      ...{ minutes: 0, seed: Date.now() % 1_000_000, nodes: 1, rate: 800, partitions: 6, longestStopMs: 11_000 },
+      ...{ only: ONLY, sessionTimeoutMinutes: 1, zone: 'Europe/Vienna', say: (text) => lines.push(text) },
     }).catch((error: Error) => {
       throw new Error(`${error.message}\n${lines.join('\n')}`, { cause: error })
     })
@@ -30,10 +35,9 @@ describe.skipIf(skip)('the services on Kafka and ClickHouse, while everything go
     expect(result.report.facts.kept).toBeGreaterThan(5_000)
   })
 
-  test('every fault of the list has happened', () => {
-    expect([...result.struck.keys()].sort()).toEqual(
-      [...SERVICE_FAULTS, ...GROUND_FAULTS].map(({ name }) => name).sort(),
-    )
+  test('every chosen fault has happened', () => {
+    expect(CHOSEN.length).toBeGreaterThan(10)
+    expect([...result.struck.keys()].sort()).toEqual(CHOSEN.map(({ name }) => name).sort())
     expect(result.poisoned).toBeGreaterThan(0)
   })
 

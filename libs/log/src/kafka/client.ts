@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls'
 import kafkajs, { type Cluster, type Consumer, type ISocketFactoryArgs, type Kafka, type KafkaConfig } from 'kafkajs'
 import { calmRequestQueues } from './calm-request-queue.ts'
 import { registerCodecs } from './codecs.ts'
+import { freshenConnections } from './fresh-connection.ts'
 
 /** Where the client's own log lines go (a pino logger fits). */
 export interface KafkaLogger {
@@ -38,6 +39,7 @@ const METADATA_MAX_AGE_MS = 60_000
 export function createKafka({ brokers, ssl, sasl, logger }: KafkaConnection): Kafka {
   registerCodecs()
   calmRequestQueues()
+  freshenConnections()
   return new kafkajs.Kafka({
     clientId: 'millrace',
     brokers: [...brokers],

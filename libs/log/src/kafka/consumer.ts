@@ -14,6 +14,7 @@ import { type Generation, Membership, withResolvers } from './membership.ts'
 import { PartitionFlow } from './partition-flow.ts'
 import { untilAnswered } from './retry.ts'
 import type { TopicNames } from './topics.ts'
+import { Watchdog } from './watchdog.ts'
 
 const MAX_METADATA = 4096
 const FETCH = { maxWaitMs: 250, maxBytes: 8 << 20, partitionBytes: 512 << 10 }
@@ -27,6 +28,8 @@ export interface KafkaConsumerOptions {
   readonly sessionTimeoutMs: number
   /** How often the coordinator is asked whether the group rebalances, milliseconds. */
   readonly heartbeatMs: number
+  /** Time between two looks of the watchdogs, milliseconds. */
+  readonly lookMs?: number
   /** The consumer reads no more: its process should end. */
   readonly onFailure: (error: Error) => void
 }
@@ -54,6 +57,10 @@ export class KafkaConsumer implements LogConsumer {
   #turn: Promise<void> = Promise.resolve()
   #lost: Promise<void> = Promise.resolve()
   #commits: Promise<unknown> = Promise.resolve()
+  /** The assignment that the handlers have not heard of, or not taken, so far. */
+  #arriving: { readonly generation: Generation; readonly at: number } | null = null
+  #assignments = 0
+  readonly #watchdogs: readonly Watchdog[]
   #state: 'new' | 'running' | 'failed' | 'closed' = 'new'
   #isStarted = false
 
@@ -80,6 +87,14 @@ export class KafkaConsumer implements LogConsumer {
       onOutOfRange: (topic, partition) => this.#onOutOfRange(topic, partition),
     })
     this.#firstAssignment.promise.catch(() => {})
+    const onStuck = (progress: string): void => this.#fail(new Error(`${options.group} stands still: ${progress}`))
+    this.#watchdogs = [
+      new Watchdog({
+        progress: () => `the client's sign of life ${this.#membership.signsOfLife} was the last`,
+        onStuck,
+      }),
+      new Watchdog({ progress: () => this.#arrival(), onStuck }),
+    ]
   }
 
   /** @throws PositionLost when a committed position is outside of what the log holds */
@@ -91,9 +106,11 @@ export class KafkaConsumer implements LogConsumer {
     this.#topics = topics
     try {
       await this.#membership.join(topics)
+      for (const watchdog of this.#watchdogs) watchdog.start(this.#options.lookMs)
       await this.#firstAssignment.promise
     } catch (error) {
       if (this.#state === 'running') this.#state = 'failed'
+      this.#unwatch()
       await this.#membership.leave()
       throw error
     }
@@ -137,6 +154,7 @@ export class KafkaConsumer implements LogConsumer {
     const wasStarted = this.#state !== 'new'
     this.#state = 'closed'
     this.#firstAssignment.reject(new Error('the consumer was closed'))
+    this.#unwatch()
     this.#fetcher.close()
     if (wasStarted) await this.#membership.leave()
     await this.#lost
@@ -158,11 +176,24 @@ export class KafkaConsumer implements LogConsumer {
     return this.#tenure?.flows.get(keyOf(topic, partition))
   }
 
+  #unwatch(): void {
+    for (const watchdog of this.#watchdogs) watchdog.stop()
+  }
+
+  #arrival(): string | null {
+    return this.#arriving?.generation.isValid ? `assignment ${this.#arriving.at} is not taken up` : null
+  }
+
   /** The client has joined. The handlers hear of it when they are done with what was before. */
   #joined(generation: Generation): void {
+    const arriving = { generation, at: ++this.#assignments }
+    this.#arriving = arriving
     this.#turn = this.#turn
       .then(() => this.#lost)
       .then(() => this.#assign(generation))
+      .then(() => {
+        if (this.#arriving === arriving) this.#arriving = null
+      })
       .catch((error: Error) => this.#fail(error))
   }
 
@@ -285,6 +316,7 @@ export class KafkaConsumer implements LogConsumer {
   #fail(error: Error): void {
     if (this.#state !== 'running') return
     this.#state = 'failed'
+    this.#unwatch()
     this.#fetcher.close()
     this.#firstAssignment.reject(error)
     this.#membership.leave().finally(() => {

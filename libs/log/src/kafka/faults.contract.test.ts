@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { AppendRefused, CommitRefused, type ConsumerHandlers, type EventLog, PositionLost } from '../event-log.ts'
 import { reasonToSkip, startBroker, type TestBroker } from './broker.fixture.ts'
 import { createKafka } from './client.ts'
+import { KafkaConsumer } from './consumer.ts'
 import { appendNumbers, firstOccurrences, numbers, PARTITIONS, record, valuesOf } from './load.fixture.ts'
 import { type Generation, Membership, withResolvers } from './membership.ts'
 import { topicNames } from './topics.ts'
@@ -279,6 +280,19 @@ describe.skipIf(skip)(`Kafka: faults of the broker and of the client${skip ? ` (
       await membership.leave()
       await expect(log.consumer(group).run([topic], IDLE)).rejects.toThrow(PositionLost)
       await expect(log.admin().committed(group, topic)).rejects.toThrow(PositionLost)
+    })
+
+    it('fails aloud when a handler never takes its partitions up', async () => {
+      const topic = await makeTopic()
+      const logger = { debug() {}, warn() {} }
+      const consumer = new KafkaConsumer({
+        ...{ kafka: createKafka({ brokers: broker.brokers, logger }), group: `test.group.${topic}`, logger },
+        ...{ names: topicNames('test.'), sessionTimeoutMs: 2000, heartbeatMs: 100, lookMs: 50 },
+        onFailure: () => {},
+      })
+      onTestFinished(() => consumer.close())
+      const running = consumer.run([topic], { ...IDLE, onAssigned: () => new Promise(() => {}) })
+      await expect(running).rejects.toThrow(/stands still: assignment 1 is not taken up/)
     })
 
     it('fails aloud when a handler throws, and gives its partitions back', async () => {

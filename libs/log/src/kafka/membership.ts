@@ -61,6 +61,7 @@ export class Membership {
   #lastStamp: Stamp | null = null
   #lastMember: string | null = null
   #coordinator: Broker | null = null
+  #signs = 0
   #closed = false
 
   constructor(options: MembershipOptions) {
@@ -73,13 +74,21 @@ export class Membership {
       },
       // The request to join is being written: from here on the old generation's partitions may go to others. Some ways
       // to a new join have no REBALANCING event.
-      () => this.#over(),
+      () => {
+        this.#signs += 1
+        this.#over()
+      },
       options,
     )
   }
 
   get cluster(): Cluster {
     return this.#cluster
+  }
+
+  /** Grows with every heartbeat, join and crash: as long as it does, the client is at work. */
+  get signsOfLife(): number {
+    return this.#signs
   }
 
   async join(topics: readonly string[]): Promise<void> {
@@ -90,6 +99,7 @@ export class Membership {
       this.#joined(payload.memberId, payload.memberAssignment, full)
     })
     this.#consumer.on(events.HEARTBEAT, ({ payload }) => {
+      this.#signs += 1
       const { memberId, groupGenerationId } = payload
       // The only event that names the generation. One of an earlier member or generation is not ours.
       if (this.#current?.generation.memberId !== memberId) return
@@ -104,6 +114,7 @@ export class Membership {
     this.#consumer.on(events.REBALANCING, () => this.#over())
     this.#consumer.on(events.STOP, () => this.#over())
     this.#consumer.on(events.CRASH, ({ payload }) => {
+      this.#signs += 1
       this.#over()
       if (this.#closed) return
       if (!payload.restart) this.#options.onDead(payload.error)

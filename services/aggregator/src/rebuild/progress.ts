@@ -3,7 +3,7 @@ import { literal, type Store } from '@millrace/store'
 import type { RebuildPlan } from './plan.ts'
 
 /** `planned`: rows are copied, nothing has changed. `staged`: the copies are complete, the days are being replaced. */
-export type RebuildState = 'planned' | 'staged' | 'done'
+type RebuildState = 'planned' | 'staged' | 'done'
 
 /** Rows that stay (on their day or another), that change their day, and that are deleted; sessions are counted by sign. */
 export interface RebuildCounts {

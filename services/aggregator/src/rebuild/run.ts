@@ -10,7 +10,7 @@ import { countRebuild, type Rebuild, rebuildSteps } from './steps.ts'
 const AGAIN_MS = 60_000
 
 /** How the last rebuild of a site stands. */
-export interface RebuildStatus {
+interface RebuildStatus {
   readonly rebuild: StoredRebuild
   /** Some process works on it. */
   readonly runs: boolean

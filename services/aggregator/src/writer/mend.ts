@@ -22,7 +22,7 @@ export async function claim(tools: Tools, owners: readonly Partition[]): Promise
   const until = (await store.nowMs()) + limits.deadlineMs
   await commitClaims(tools, owners, until)
   const earlier = owners.map(({ assignment: { committed } }) => committed && decodePosition(committed).claimedUntil)
-  if (limits.waitForDeadline) await passDeadline(tools, Math.max(...earlier.map((time) => time ?? until)))
+  if (limits.waitForDeadline) await passDeadline(tools, owners, Math.max(...earlier.map((time) => time ?? until)))
   // Last: what reaches the store before its deadline may begin after a kill, and run on when the deadline is past.
   await store.killInserts(ALL_FLUSHES)
 }

@@ -1,3 +1,4 @@
+import { CommitRefused } from '@millrace/log'
 import { HITS_ENRICHED } from '@millrace/shared'
 import type { BlockInsert, Target } from '@millrace/store'
 import { type Gathered, type Share, shareOf } from './batch.ts'
@@ -37,14 +38,16 @@ interface TargetCheck {
  */
 export async function recover(tools: Tools, owners: readonly Partition[], cause: RecoveryCause): Promise<void> {
   const found = { slices: -1, missing: 0 }
+  let late = 0
   for (let tries = 0; ; tries++) {
     const ours = owners.filter(
       (owner) => tools.partitions.owns(owner) && owner.plan !== null && owner.phase !== 'stopped',
     )
     if (ours.length === 0) return
     const { flush } = ours[0]!.plan!
+    let attempt: Attempt | null = null
     try {
-      const attempt = await fence(tools, ours, tries)
+      attempt = await fence(tools, ours, late)
       await repair(tools, ours, attempt, found)
       tools.facts.recovered({ flush, attempt: attempt.attempt, cause, ...found })
       return
@@ -55,13 +58,14 @@ export async function recover(tools: Tools, owners: readonly Partition[], cause:
         continue
       }
       tools.facts.recoveryFailed(flush, error)
+      if (attempt && (await isLate(tools, attempt))) late += 1
       if (!(await tools.patience(tries))) return
     }
   }
 }
 
 /** Commits the same plan with a later attempt and deadline, then makes sure that nothing earlier runs. */
-async function fence(tools: Tools, owners: readonly Partition[], tries: number): Promise<Attempt> {
+async function fence(tools: Tools, owners: readonly Partition[], late: number): Promise<Attempt> {
   const { store, limits } = tools
   const old = Math.max(...owners.map(({ plan }) => plan!.deadline))
   const now = await store.nowMs()
@@ -69,23 +73,36 @@ async function fence(tools: Tools, owners: readonly Partition[], tries: number):
   const attempt = {
     flush: owners[0]!.plan!.flush,
     attempt: Math.max(...owners.map(({ plan }) => plan!.attempt)) + 1,
-    // A store that is slow gets more time each time, so that a repair of many slices comes to an end.
-    deadline: from + limits.deadlineMs * 2 ** Math.min(tries, 4),
+    // A store that is slow gets more time each time, so that a repair of many slices comes to an end. One that refused or was
+    // away gets no more: whoever recovers next has to wait for this deadline.
+    deadline: from + limits.deadlineMs * 2 ** Math.min(late, 4),
   }
   await commitPlans(
     tools,
     owners.map((owner) => ({ owner, plan: { ...owner.plan!, ...attempt } })),
   )
   // In this order: what reaches the store before its deadline may begin after a kill, and run on when the deadline is past.
-  if (limits.waitForDeadline) await passDeadline(tools, old)
+  if (limits.waitForDeadline) await passDeadline(tools, owners, old)
   await store.killInserts(flushPrefix(attempt.flush))
   return attempt
 }
 
-/** Returns when an insert that was sent and has not reached the store will be refused. */
-export async function passDeadline({ store, patience }: Tools, deadline: number): Promise<void> {
-  for (let tries = 0; (await store.nowMs()) <= deadline; tries++) {
-    if (!(await patience(Math.min(tries, 3)))) throw new Error('closing')
+/** Whether the attempt had no time left. A store that does not answer was not slow. */
+const isLate = ({ store }: Tools, { deadline }: Attempt): Promise<boolean> =>
+  store.nowMs().then(
+    (now) => now > deadline,
+    () => false,
+  )
+
+/**
+ * Returns when an insert that was sent and has not reached the store will be refused.
+ * @throws CommitRefused as soon as none of the partitions is ours: those that came since must not wait for it
+ */
+export async function passDeadline(tools: Tools, owners: readonly Partition[], deadline: number): Promise<void> {
+  for (let tries = 0; (await tools.store.nowMs()) <= deadline; tries++) {
+    if (!owners.some((owner) => tools.partitions.owns(owner)))
+      throw new CommitRefused('the partitions were lost while an earlier deadline was waited for')
+    if (!(await tools.patience(Math.min(tries, 3)))) throw new Error('closing')
   }
 }
 

@@ -43,7 +43,7 @@ function notes() {
     planFailed() {},
     recovered: (recovered) => void told.recovered.push(recovered),
     recoveryFailed: () => void told.failures++,
-    restoreFailed() {},
+    restoreFailed: () => void told.failures++,
     crashed: () => void told.crashed++,
     idleCommitFailed() {},
     onLag() {},
@@ -227,6 +227,78 @@ describe('startWriter', { timeout: 120_000 }, () => {
         expect({ at, then, problems: problemsOf(world, chains) }).toEqual({ at, then, problems: [] })
       }
     })
+  })
+
+  /** What an owner leaves behind that dies in the middle of its insert. */
+  async function leaveOpenPlan(limits: Partial<WriterLimits>): Promise<World> {
+    const { world } = newWorld()
+    const dies = new Fuse(3, 'crash')
+    open(world, CALM(), { limits, store: { insert: modelStore(world, dies).insert } })
+    await until(() => dies.burnt)
+    return world
+  }
+
+  it.each([
+    ['an open plan', (_world: World) => {}],
+    ['a lost position', (world: World) => world.committed.clear()],
+  ])('stops waiting for the deadline of %s when the partitions are lost', async (_title, spoil) => {
+    const limits = { waitForDeadline: true, deadlineMs: 1e9 }
+    const world = await leaveOpenPlan(limits)
+    spoil(world)
+    let asked = 0
+    const store = modelStore(world, CALM())
+    const nowMs = (): Promise<number> => {
+      asked++
+      return store.nowMs()
+    }
+    const { told, starting } = open(world, CALM(), { limits, store: { nowMs } })
+    await until(() => asked > 10)
+    expect(told.failures).toBe(0)
+    world.generation++
+    await until(() => told.failures > 0)
+    await (await starting).close()
+  })
+
+  it.each<[string, number[], (world: World, tries: number) => void]>([
+    [
+      'gets more time each time when its time was not enough',
+      [1, 2, 4],
+      (world) => {
+        world.nowMs += 1e6
+        throw new Error('refused: late')
+      },
+    ],
+    [
+      'gets no more time when the store refuses',
+      [1, 1, 1],
+      () => {
+        throw new Error('refused: memory')
+      },
+    ],
+  ])('an attempt to recover %s', async (_title, expected, fail) => {
+    const limits = { deadlineMs: 100_000 }
+    const world = await leaveOpenPlan(limits)
+    const store = modelStore(world, CALM())
+    const given: number[] = []
+    let failures = 0
+    const changes: Changes = {
+      limits,
+      store: {
+        killInserts: async (prefix) => {
+          const { plan } = decodePosition(world.committed.get(0)!)
+          given.push(Math.round((plan!.deadline - world.nowMs) / limits.deadlineMs))
+          await store.killInserts(prefix)
+        },
+        insertMissing: async (target, insert, slices) => {
+          if (failures++ < expected.length - 1) fail(world, failures)
+          await store.insertMissing(target, insert, slices)
+        },
+      },
+    }
+    const { starting } = open(world, CALM(), changes)
+    await until(() => settled(world))
+    await (await starting).close()
+    expect(given.slice(0, expected.length)).toEqual(expected)
   })
 
   it('gathers about two batches while an insert takes long, and no more', async () => {
