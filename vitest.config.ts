@@ -22,7 +22,7 @@ export default defineConfig({
       ring('unit', ['{libs,services,bench,scripts,test}/**/*.test.ts'], ['**/*.{contract,e2e,containers}.test.ts']),
       ring('contract', ['{libs,services}/**/*.contract.test.ts']),
       ring('e2e', ['test/e2e/**/*.e2e.test.ts'], ['test/e2e/faults.e2e.test.ts']),
-      // Minutes of faults on a cluster: once, not on every version of Node.
+      // Minutes of faults on a cluster, not part of `npm test`: npx vitest run --project faults.
       ring('faults', ['test/e2e/faults.e2e.test.ts']),
       ring('containers', ['test/e2e/**/*.containers.test.ts']),
     ],

@@ -32,7 +32,7 @@ try {
 /** Everything that must hold: types, lint, import rules, dead code, then unit, contract and e2e tests, and the broker tool's. */
 function runAll() {
   runChecks()
-  run('npx', 'vitest', 'run')
+  run('npx', 'vitest', 'run', ...['unit', 'contract', 'e2e'].flatMap((name) => ['--project', name]))
   run(process.execPath, '--test', 'infra/kafka/kafka.test.mjs')
 }
 
