@@ -44,18 +44,13 @@ const CACHED_HEADERS = 30_000
 /** Reads the headers of clients, each distinct combination once as long as it stays among the last 30,000. */
 export class AgentReader {
   readonly #known: LRUCache<string, SeenAgent>
-  #last: RequestHeaders | null = null
-  #lastSeen: SeenAgent | null = null
 
   constructor(capacity = CACHED_HEADERS) {
     this.#known = new LRUCache({ max: capacity })
   }
 
   /** Pure: the same headers always give an equal answer, and the same object while they are remembered. */
-  read(request: RequestHeaders): SeenAgent {
-    // The hits of one line share their headers.
-    if (request === this.#last) return this.#lastSeen!
-    const { userAgent, headers } = request
+  read({ userAgent, headers }: RequestHeaders): SeenAgent {
     const header = userAgent.length > MAX_HEADER ? detach(userAgent.slice(0, MAX_HEADER)) : userAgent
     const key = header + hintsKey(headers)
     let seen = this.#known.get(key)
@@ -63,8 +58,6 @@ export class AgentReader {
       seen = readAgent(header, headers)
       this.#known.set(key, seen)
     }
-    this.#last = request
-    this.#lastSeen = seen
     return seen
   }
 
