@@ -10,6 +10,7 @@ const ring = (name: string, include: string[], exclude: string[] = []) => ({
     include,
     exclude: ['**/node_modules/**', '**/dist/**', ...exclude],
     pool: 'forks' as const,
+    setupFiles: name === 'unit' ? ['scripts/property-seed.ts'] : [],
     server: { deps: { inline: [/@millrace\//] } },
     testTimeout: name === 'unit' ? 60_000 : 120_000,
     hookTimeout: 120_000,

@@ -2,7 +2,7 @@
 // The few commands of the repository, on a clean clone too: what is missing is installed and built first.
 // Plain JavaScript without dependencies, because it runs before anything is installed.
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,7 @@ const COMMANDS = {
   check: () => runChecks(),
   e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'model', 'containers']),
   bench: () => runScript('bench', 'bench', ['spine', 'fairness', 'enrich', 'kafka', 'query', 'sql-load']),
+  fuzz: () => runFuzz(Number(args[0] ?? 10)),
   cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }
 
@@ -50,6 +51,22 @@ function runScript(folder, kind, known) {
   const file = join(root, folder, `${name}.${kind}.ts`)
   if (!name || !existsSync(file)) fail(`usage: npm run ${kind} -- ${known.join(' | ')} [options]`)
   execNode('--conditions=source', '--import', 'tsx', file, ...rest)
+}
+
+/** The property tests with new random cases, `npm run fuzz -- 100` for 100 rounds; a failure names its seed. */
+function runFuzz(rounds) {
+  const files = readdirSync(root, { recursive: true }).filter(
+    (file) => /^(libs|services|bench)\b(?!.*node_modules).*\.test\.ts$/.test(file) && usesProperties(join(root, file)),
+  )
+  for (let round = 1; round <= rounds; round++) {
+    process.env.PROPERTY_SEED = String(randomInt(2 ** 31))
+    say(`round ${round} of ${rounds}: PROPERTY_SEED=${process.env.PROPERTY_SEED}`)
+    run('npx', 'vitest', 'run', '--project', 'unit', ...files)
+  }
+}
+
+function usesProperties(file) {
+  return readFileSync(file, 'utf8').includes("from 'fast-check'")
 }
 
 function requireNode() {

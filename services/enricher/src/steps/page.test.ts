@@ -47,6 +47,15 @@ describe('parsePage', () => {
     expect(parsePage('nonsense', false)).toBeNull()
   })
 
+  it.each([
+    ['https://a? ', ''],
+    ['https://a/b?q=1 \t#c', 'q=1'],
+    ['https://a/?q=\n1', 'q=1'],
+    ['https://a/?q=1#f ', 'q=1'],
+  ])('leaves the blanks of %j out of the query', (url, query) => {
+    expect(parsePage(url, true)!.query.replaceAll('%20', '')).toBe(query)
+  })
+
   it('cuts long paths', () => {
     expect(parsePage(`https://example.com/${'a'.repeat(5_000)}?${'q'.repeat(200)}`, true)!.path).toHaveLength(MAX_PATH)
     expect(parsePage(`https://Example.com/${'ä'.repeat(5_000)}`, true)!.path).toHaveLength(MAX_PATH)

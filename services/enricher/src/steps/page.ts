@@ -35,7 +35,7 @@ function parsePlain(url: string, hostStart: number): Page | null {
   const pathStart = plainPortEnd(url, hostEnd)
   if (pathStart === 0) return null
   const pathEnd = plainPathEnd(url, pathStart)
-  if (pathEnd === 0) return null
+  if (pathEnd === 0 || !isPrintable(url, pathEnd)) return null
   return {
     hostname: url.slice(hostStart, hostEnd),
     path: pathEnd === pathStart ? '/' : keepPath(url, pathStart, pathEnd),
@@ -103,6 +103,12 @@ function plainPathEnd(url: string, start: number): number {
     before = code
   }
   return url.length
+}
+
+/** Blanks and control characters end a url or vanish from it by the standard, in its query as well. */
+function isPrintable(url: string, start: number): boolean {
+  for (let at = start; at < url.length; at++) if (url.charCodeAt(at) <= 32) return false
+  return true
 }
 
 function parseByStandard(text: string): Page | null {
