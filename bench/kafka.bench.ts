@@ -15,6 +15,7 @@ import { openStore } from '@millrace/store'
 import { query, waitUntil } from '@millrace/testing'
 import { type Cluster, startCluster } from '../infra/cluster/cluster.mjs'
 import { type LoadReport, spawnLoad } from './load/index.ts'
+import { loadBareServer } from './load-bare-server.ts'
 import { cpuOfProcess } from './measure-process.ts'
 
 // Leave no process behind.
@@ -190,6 +191,7 @@ function noteOf(
   idle: readonly [string, number][],
   measured: readonly Measured[],
   stored: ReadonlyMap<string, number>,
+  bare: readonly LoadReport[],
   date: string,
 ): string {
   const [cpu] = cpus()
@@ -201,7 +203,8 @@ Command: \`npm run bench -- kafka ${process.argv.slice(2).join(' ')}\`
 
 A 202 promises that Kafka has acknowledged the hit, or that it is fsynced in the spool. \`stored hits/s\` ends when the last hit of the step is in reports.
 Hits of about 530 bytes of JSON from 50,000 visitors with ${args.connections} connections, ${args.seconds} s a step after a warm-up; ${PARTITIONS} partitions.
-For the collector alone, stored is what stands in hits.raw.
+For the collector alone, stored is what stands in hits.raw. A bare node:http server that answers 202 and keeps nothing, under the same load of single
+hits before and after it: ${bare.map(({ answeredHits, seconds }) => count(answeredHits / seconds)).join(' and ')} requests/s.
 
 ${tableOf(measured, stored)}
 
@@ -235,6 +238,7 @@ for (const hitsPerRequest of [1, 100]) {
 }
 const stored = await keptBySite(cluster)
 for (const name of ['enricher-1', 'aggregator-1', 'clickhouse']) await cluster.end(name)
+const bare = [await loadBareServer(Number(args.connections))]
 for (const hitsPerRequest of [1, 100]) {
   const from = await endsOfLog(cluster.brokers)
   const step = { name: `collector alone, ${hitsPerRequest} a request`, hitsPerRequest, toReport: false }
@@ -242,11 +246,12 @@ for (const hitsPerRequest of [1, 100]) {
   measured.push(await measure(cluster, { ...step, site }))
   stored.set(site, await hitsInLog(cluster.brokers, from))
 }
+bare.push(await loadBareServer(Number(args.connections)))
 await cluster.stop()
 rmSync(folder, { recursive: true, force: true })
 
 const date = new Date().toISOString().slice(0, 10)
-const note = noteOf(idle, measured, stored, date)
+const note = noteOf(idle, measured, stored, bare, date)
 console.log(note)
 if (!args['no-write']) {
   const results = fileURLToPath(new URL('./results', import.meta.url))

@@ -3,8 +3,6 @@
  * answers come, then a steady 1,000 hits/s. Each step is measured alone, then goes on while single hits are followed into
  * the report, because asking for reports costs too. Options: --seconds (of each step, 30) --warmup (3) --hits 1,10,100 --connections --no-write.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { openStore } from '@millrace/store'
 import { freePort, type Product, pageView, postHits, query, startProduct, waitUntil } from '@millrace/testing'
 import { type LoadReport, spawnLoad } from './load/index.ts'
+import { loadBareServer } from './load-bare-server.ts'
 import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
 
 // Leave no process behind.
@@ -54,7 +53,6 @@ interface Measured {
 
 const PROBE = 'probe'
 const PROBE_SECONDS = 12
-const CALIBRATE_SECONDS = 5
 const PROBE_PAUSE_MS = 50
 
 async function measure(product: Product, step: Step): Promise<Measured> {
@@ -88,18 +86,6 @@ async function measure(product: Product, step: Step): Promise<Measured> {
     memory,
     toReportMs,
   }
-}
-
-/** Requests a second that a bare node:http server answers under the same load: what the machine gives just now. */
-async function calibrate(): Promise<LoadReport> {
-  const server = fork(fileURLToPath(new URL('./bare-server.ts', import.meta.url)), {
-    execArgv: ['--conditions=source', '--import', 'tsx'],
-  })
-  const [{ port }] = (await once(server, 'message')) as [{ port: number }]
-  const options = { url: `http://127.0.0.1:${port}`, connections: Number(args.connections), hitsPerRequest: [1] }
-  const report = await spawnLoad({ ...options, rate: 0, maxHits: 50_000_000, seconds: CALIBRATE_SECONDS, seed: 1 }).done
-  server.kill('SIGKILL')
-  return report
 }
 
 /** Sends a hit now and then and asks until it is in the report, until the load is over. */
@@ -222,13 +208,13 @@ const product = startProduct({
   sites: [PROBE, ...new Set(steps.flatMap((step) => step.sites))],
 })
 await product.ready()
-const before = await calibrate()
+const before = await loadBareServer(Number(args.connections))
 const measured: Measured[] = []
 for (const step of steps) {
   console.error(`measuring: ${step.name}`)
   measured.push(await measure(product, step))
 }
-const after = await calibrate()
+const after = await loadBareServer(Number(args.connections))
 await product.stop()
 const kept = await keptBySite(dataDir)
 rmSync(folder, { recursive: true, force: true })

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { ERROR_CODES, type ErrorCode, type FieldError, MillraceError, type Problem, problem } from '@millrace/shared'
 import type { FastifyError, FastifyReply } from 'fastify'
+import { type Answer, answerOf } from './direct-routes.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
@@ -64,18 +65,35 @@ function fieldError(found: NonNullable<FastifyError['validation']>[number]): Fie
   return { code, pointer: name === undefined ? instancePath : `${instancePath}/${name}`, detail: message ?? code }
 }
 
-/** Answers with a problem document, with Retry-After where trying again helps. `more` are members beside the usual ones. */
-export function sendProblem(reply: FastifyReply, document: Problem, more?: Readonly<Record<string, unknown>>): void {
-  const retryAfter = RETRY_AFTER_S[document.code]
-  if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfter)
+/** Answers with a problem document, with Retry-After where trying again helps. */
+export function sendProblem(reply: FastifyReply, document: Problem): void {
+  const retryAfter = reply.getHeader('retry-after') as string | undefined
+  const { status, headers, body } = problemAnswer(
+    document,
+    retryAfter === undefined ? {} : { 'retry-after': retryAfter },
+  )
   // Fastify closes the connection under a sender whose body it refuses, who may then lose the answer. Left open, node
   // discards the rest as it comes, until the timeout of requests.
   reply.removeHeader('connection')
-  reply
-    .code(document.status)
-    .header('content-type', PROBLEM_TYPE)
-    .header('cache-control', 'no-store')
-    .send(JSON.stringify(more ? { ...document, ...more } : document))
+  reply.code(status).headers(headers).send(body)
+}
+
+/**
+ * A problem document as an answer, with Retry-After where trying again helps. `headers` count before its own, `more` are
+ * members beside the usual ones.
+ */
+export function problemAnswer(
+  document: Problem,
+  headers: Answer['headers'] = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Answer {
+  const retryAfter = RETRY_AFTER_S[document.code]
+  const own = {
+    ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+    'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
+  }
+  return answerOf(document.status, { ...own, ...headers }, JSON.stringify({ ...document, ...more }))
 }
 
 /** Answers what never became a request: bytes that are not HTTP, headers too large, a request that takes too long. */

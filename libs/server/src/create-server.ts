@@ -3,6 +3,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { answerBrokenRequest, problemOf, sendProblem } from './answer-problems.ts'
+import { DirectRoutes } from './direct-routes.ts'
 import { listMethods } from './list-methods.ts'
 import { Readiness } from './readiness.ts'
 
@@ -21,6 +22,8 @@ const CLOSE_TIMEOUT_MS = 10_000
 /** One HTTP server: routes are added to `app` before listen(). */
 export interface Server {
   readonly app: FastifyInstance
+  /** Routes for which the framework is too slow. */
+  readonly direct: Pick<DirectRoutes, 'add'>
   readonly readiness: Readiness
   readonly registry: Registry
   readonly logger: Logger
@@ -62,12 +65,14 @@ export function createServer(options: ServerOptions): Server {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOf(error)),
   })
+  const direct = new DirectRoutes(app)
   answerErrors(app, logger)
   addHealth(app, name, readiness, notices)
   addMetrics(app, registry, options.extraMetrics ?? [])
 
   return {
     app,
+    direct,
     readiness,
     registry,
     logger,
@@ -77,6 +82,7 @@ export function createServer(options: ServerOptions): Server {
     },
     async close() {
       readiness.set('server', 'shutting down')
+      direct.close()
       await closeConnections(app)
     },
   }

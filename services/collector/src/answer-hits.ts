@@ -1,27 +1,30 @@
-import { type FastifyReply, sendProblem } from '@millrace/server'
-import { ERROR_CODES, type ErrorCode, problem } from '@millrace/shared'
+import { type Answer, answerOf, problemAnswer } from '@millrace/server'
+import { type ErrorCode, problem } from '@millrace/shared'
 import type { Admitted } from './admit.ts'
 import { ACCEPT_CH, JSON_TYPE, readableHeaders, TAKEN } from './answer-headers.ts'
 import { rateLimitHeaders } from './rate-limit.ts'
 import type { Asked, Intake } from './take-hits.ts'
 import type { RefusedHit } from './validate-hits.ts'
 
-/** Answers a request of which every hit was looked at: 202 when one was taken or left out, else a problem. */
-export function answerHits(intake: Intake, admitted: Admitted, asked: Asked, reply: FastifyReply): void {
+type Headers = Answer['headers']
+
+/** By number of hits: the answer to requests of which every hit was taken, and any page may read it. */
+const taken: Answer[] = []
+
+/** The answer to a request of which every hit was looked at: 202 when one was taken or left out, else a problem. */
+export function answerTo(intake: Intake, admitted: Admitted, asked: Asked): Answer {
   const { hits, refused, ignored, readableBy } = admitted
   if (refused.length === 0 && ignored.length === 0 && readableBy === 'any' && asked.caller === null) {
-    intake.facts.answered(202)
-    reply.code(202).headers(TAKEN).send(`{"accepted":${hits.length}}`)
-    return
+    taken[hits.length] ??= answerOf(202, TAKEN, textOf(admitted))
+    return taken[hits.length]!
   }
-  reply.headers(readableHeaders(readableBy, asked.origin)).header('accept-ch', ACCEPT_CH)
-  addSiteLimit(intake, admitted, asked, reply)
-  if (hits.length === 0 && ignored.length === 0) {
-    refuseAll(intake, refused, reply)
-    return
+  const headers = {
+    ...readableHeaders(readableBy, asked.origin),
+    'accept-ch': ACCEPT_CH,
+    ...siteLimitHeaders(intake, admitted, asked),
   }
-  intake.facts.answered(202)
-  reply.code(202).header('content-type', JSON_TYPE).send(textOf(admitted))
+  if (hits.length === 0 && ignored.length === 0) return refusal(refused, headers)
+  return answerOf(202, { ...headers, 'content-type': JSON_TYPE }, textOf(admitted))
 }
 
 function textOf({ hits, refused, ignored }: Admitted): string {
@@ -33,21 +36,19 @@ function textOf({ hits, refused, ignored }: Admitted): string {
 }
 
 /** Those who were refused for it are told of the limit, and servers, which can make use of it, at all times. */
-function addSiteLimit(intake: Intake, admitted: Admitted, asked: Asked, reply: FastifyReply): void {
-  const limit = intake.siteLimit
+function siteLimitHeaders({ siteLimit }: Intake, admitted: Admitted, asked: Asked): Headers {
   const site = admitted.limitedSite ?? (asked.caller === null ? null : admitted.site)
-  if (limit === null || site === null) return
-  reply.headers(rateLimitHeaders('site', limit, limit.quotaOf(site, asked.nowMs)))
+  if (siteLimit === null || site === null) return {}
+  return rateLimitHeaders('site', siteLimit, siteLimit.quotaOf(site, asked.nowMs))
 }
 
 /** Whose whole request is refused for one reason is told so by its status; of several reasons each is in the list. */
-function refuseAll({ facts }: Intake, refused: readonly RefusedHit[], reply: FastifyReply): void {
+function refusal(refused: readonly RefusedHit[], headers: Headers): Answer {
   const first = refused[0]!
   const code = codeOf(refused)
   const detail = `None of ${refused.length} accepted; first: ${first.pointer || 'the hit'} ${first.detail}.`
-  facts.answered(ERROR_CODES[code][0])
-  if (code === 'unauthorized') reply.header('www-authenticate', 'Bearer')
-  sendProblem(reply, problem(code, detail), { refused })
+  const challenge = code === 'unauthorized' && { 'www-authenticate': 'Bearer' }
+  return problemAnswer(problem(code, detail), { ...headers, ...challenge }, { refused })
 }
 
 /** Reasons that are the sender's, not the hit's. */

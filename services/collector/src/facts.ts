@@ -10,6 +10,8 @@ import type { RefusedHit } from './validate-hits.ts'
 export interface Facts {
   /** A request to POST /v1/hits was answered. */
   answered(status: number): void
+  /** Nobody foresaw the error. */
+  requestFailed(error: unknown): void
   hitsAccepted(count: number): void
   hitsRefused(refused: readonly Pick<RefusedHit, 'code'>[]): void
   /** Hits that the settings of their site leave out. */
@@ -37,6 +39,8 @@ export interface Facts {
   /** Hits became durable in the spool. */
   spooled(hits: number): void
   spoolFailed(error: unknown): void
+  /** Nothing was spooled since, but it could be. */
+  spoolRecovered(): void
   /** Hits went from the spool to the log; others were there already. */
   drained(hits: number, leftOut: number): void
   drainFailed(error: unknown): void
@@ -86,7 +90,16 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
     'code',
   )
   const registers = [registry]
-  const accepted = counter('millrace_collector_hits_accepted_total', 'Hits answered with 202')
+  let accepted = 0
+  new Counter({
+    name: 'millrace_collector_hits_accepted_total',
+    help: 'Hits answered with 202',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(accepted)
+    },
+  })
   const ignoredHits = new Tally(
     registry,
     'millrace_collector_hits_ignored_total',
@@ -141,7 +154,10 @@ export function createFacts(registry: Registry, logger: Logger, readiness: Readi
   }
   return {
     answered: (status) => requests.add(CLASSES[Math.trunc(status / 100)] ?? 'other'),
-    hitsAccepted: (count) => accepted.inc(count),
+    requestFailed: (error) => logger.error({ err: error, route: '/v1/hits' }, 'request failed'),
+    hitsAccepted: (count) => {
+      accepted += count
+    },
     hitsRefused: (list) => {
       for (const { code } of list) refused.add(code satisfies ErrorCode)
     },
@@ -185,6 +201,7 @@ type SpoolFact =
   | 'spoolEnds'
   | 'spooled'
   | 'spoolFailed'
+  | 'spoolRecovered'
   | 'drained'
   | 'drainFailed'
 
@@ -245,6 +262,10 @@ function createSpoolFacts(
     spooled: (hits) => {
       writeFails = false
       spooled.inc(hits)
+    },
+    spoolRecovered: () => {
+      writeFails = false
+      logger.info('the spool can be written again')
     },
     spoolFailed: (error) => {
       failures.inc()

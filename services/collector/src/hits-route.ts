@@ -1,64 +1,78 @@
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, problemOf, sendProblem } from '@millrace/server'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { problemAnswer, problemOf, type Server, sendAnswer } from '@millrace/server'
 import { MAX_BODY_BYTES, MillraceError } from '@millrace/shared'
 import { PREFLIGHT, READABLE_BY_ANY } from './answer-headers.ts'
-import { answerHits } from './answer-hits.ts'
+import { answerTo } from './answer-hits.ts'
+import { collectBody } from './collect-body.ts'
 import { ACCEPTED_ENCODINGS, readBody } from './read-body.ts'
 import { AddressLimited, ask, type Intake, keepHits } from './take-hits.ts'
 import { readHits } from './validate-hits.ts'
 
 /** POST /v1/hits, and the preflight that browsers send before it. */
-export function addHitsRoute(app: FastifyInstance, intake: Intake): void {
-  app.register(async (scope) => {
-    takeBytes(scope)
-    const handler = (request: FastifyRequest, reply: FastifyReply): Promise<void> => takeHits(intake, request, reply)
-    scope.post('/v1/hits', {
-      bodyLimit: MAX_BODY_BYTES,
-      handler,
-      errorHandler: (error, _request, reply) => refuseRequest(intake, error, reply),
-    })
-    scope.options('/v1/hits', (_request, reply) => {
-      reply.code(204).headers(PREFLIGHT).send()
-    })
+export function addHitsRoute({ app, direct }: Pick<Server, 'app' | 'direct'>, intake: Intake): void {
+  direct.add('POST', '/v1/hits', (request, response) => {
+    const refuse = (error: unknown): void => refuseRequest(intake, error, response)
+    const take = (body: Buffer): void => {
+      try {
+        takeHits(intake, request, body, response, refuse)
+      } catch (error) {
+        refuse(error)
+      }
+    }
+    collectBody(request, MAX_BODY_BYTES, take, refuse)
   })
-}
-
-/** Bodies stay bytes: they are parsed once, after decompression. A body without a type is a beacon's. */
-function takeBytes(scope: FastifyInstance): void {
-  const bytes = { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES } as const
-  scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser(['application/json', 'text/plain'], bytes, (_request, body, done) => done(null, body))
-  scope.addContentTypeParser('*', bytes, (request, body, done) => {
-    if (request.headers['content-type'] === undefined) return done(null, body)
-    return done(new MillraceError('media_type_unsupported', 'Supported are application/json and text/plain.'))
+  app.options('/v1/hits', (_request, reply) => {
+    reply.code(204).headers(PREFLIGHT).send()
   })
 }
 
 /** One request: who sends it, what is in it, which of it its sites take, make that durable, answer. */
-async function takeHits(intake: Intake, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const { headers } = request
-  const { httpVersion, socket } = request.raw
+function takeHits(
+  intake: Intake,
+  request: IncomingMessage,
+  body: Buffer,
+  response: ServerResponse,
+  refuse: (error: unknown) => void,
+): void {
+  const { headers, httpVersion, socket } = request
+  const type = headers['content-type']
+  const isJson = isOfType(type, 'application/json')
+  // A body without a type is a beacon's.
+  if (!(isJson || type === undefined || isOfType(type, 'text/plain'))) throw unsupported()
   const incoming = { headers, httpVersion, socketAddress: socket.remoteAddress }
   const asked = ask(intake, incoming)
-  const text = readBody((request.body as Buffer | undefined) ?? EMPTY, headers['content-encoding'])
-  const read = readHits(text, !isJson(headers['content-type']), asked.caller !== null)
-  answerHits(intake, await keepHits(intake, read, asked, incoming), asked, reply)
+  const read = readHits(readBody(body, headers['content-encoding']), !isJson, asked.caller !== null)
+  const { admitted, durable } = keepHits(intake, read, asked, incoming)
+  // Made before the wait, so that nothing holds on to the hits meanwhile.
+  const answer = answerTo(intake, admitted, asked)
+  const accepted = admitted.hits.length
+  const send = (): void => {
+    intake.facts.hitsAccepted(accepted)
+    intake.facts.answered(answer.status)
+    sendAnswer(response, answer)
+  }
+  if (durable === null) send()
+  else durable.then(send, refuse)
 }
 
-const EMPTY = Buffer.alloc(0)
-const isJson = (type: string | undefined): boolean => type?.toLowerCase().startsWith('application/json') ?? false
+/** Bodies are bytes to the server: they are parsed once, after decompression. */
+const isOfType = (type: string | undefined, wanted: string): boolean =>
+  type === wanted || (type !== undefined && type.split(';', 1)[0]!.trim().toLowerCase() === wanted)
+
+const unsupported = (): MillraceError =>
+  new MillraceError('media_type_unsupported', 'Supported are application/json and text/plain.')
 
 /** What stopped a request as a whole. Its site is not known, so any page may read why. */
-function refuseRequest({ facts }: Intake, error: unknown, reply: FastifyReply): void {
+function refuseRequest({ facts }: Intake, error: unknown, response: ServerResponse): void {
   const document = problemOf(error)
-  reply.headers(READABLE_BY_ANY)
-  if (document.status === 415) reply.header('accept-encoding', ACCEPTED_ENCODINGS)
-  if (document.status === 401) reply.header('www-authenticate', 'Bearer')
-  if (error instanceof AddressLimited) {
-    reply.headers(error.headers)
-    facts.addressLimited()
-  }
   facts.answered(document.status)
-  // The server's own handler logs what nobody foresaw.
-  if (document.status === 500) throw error
-  sendProblem(reply, document)
+  if (document.status === 500) facts.requestFailed(error)
+  if (error instanceof AddressLimited) facts.addressLimited()
+  const headers = {
+    ...READABLE_BY_ANY,
+    ...(document.status === 415 && { 'accept-encoding': ACCEPTED_ENCODINGS }),
+    ...(document.status === 401 && { 'www-authenticate': 'Bearer' }),
+    ...(error instanceof AddressLimited && error.headers),
+  }
+  sendAnswer(response, problemAnswer(document, headers))
 }

@@ -47,7 +47,9 @@ async function keepPixel(intake: Intake, request: FastifyRequest): Promise<void>
   try {
     const asked = ask(intake, incoming)
     const hit = hitOfQuery(request.query as Query, headers.referer)
-    await keepHits(intake, readHits(JSON.stringify(hit), true), asked, incoming)
+    const { admitted, durable } = keepHits(intake, readHits(JSON.stringify(hit), true), asked, incoming)
+    await durable
+    intake.facts.hitsAccepted(admitted.hits.length)
   } catch (error) {
     const { code } = problemOf(error)
     if (code === 'internal') throw error

@@ -5,7 +5,7 @@ import { silentFacts } from './silent.fixture.ts'
 import type { PartitionLine, SiteLine } from './stamp-lines.ts'
 
 const KB = 1_024
-const limits = { shareAboveBytes: 4 * KB, maxInFlightBytes: 104 * KB }
+const limits = { shareAboveBytes: 4 * KB, maxInFlightBytes: 104 * KB, maxWaitMs: 1_000 }
 
 /** A log that takes what it was told, when it is told. */
 function slowSink() {
@@ -15,6 +15,7 @@ function slowSink() {
   let inFlight = 0
   let room = (): void => undefined
   let closed = false
+  const clock = { nowMs: 0 }
   const sink: CrowdedSink = {
     put: (lines) => {
       if (closed) return Promise.reject(new Error('closed'))
@@ -42,7 +43,7 @@ function slowSink() {
     room()
     return true
   }
-  return { sink, order, take, fair: shareFairly(sink, limits, silentFacts()) }
+  return { sink, order, take, clock, fair: shareFairly(sink, limits, silentFacts(), () => clock.nowMs) }
 }
 
 const line = (site: string, name: string, kilobytes = 4): SiteLine => ({
@@ -124,6 +125,32 @@ describe('shareFairly', () => {
     expect(answers.a!.filter((code) => code === 'overloaded').length).toBeGreaterThan(80)
     expect(answers.a!.filter((code) => code === 'taken').length).toBeGreaterThan(10)
     expect([answers.b, answers.c]).toEqual([Array(5).fill('taken'), Array(2).fill('taken')])
+  })
+
+  it('it refuses a site at once while its oldest has waited for long, and not its neighbour', async () => {
+    const { fair, take, clock } = slowSink()
+    const codes: string[] = []
+    const send = (site: string): Promise<unknown> =>
+      fair.put([line(site, site)]).then(
+        () => codes.push(`${site} taken`),
+        ({ code }: MillraceError) => codes.push(`${site} ${code}`),
+      )
+    const early = [send('a'), send('a')]
+    clock.nowMs = 1_000
+    early.push(send('a'))
+    clock.nowMs = 1_001
+    const late = send('a')
+    early.push(send('b'))
+    await new Promise(setImmediate)
+    expect(codes).toEqual(['a overloaded'])
+    take()
+    take()
+    // The oldest now is the one that came later.
+    early.push(send('a'))
+    while (take());
+    await Promise.all([late, ...early])
+    expect(codes.filter((code) => code === 'a overloaded')).toHaveLength(1)
+    expect(codes.filter((code) => code.endsWith('taken'))).toHaveLength(5)
   })
 
   it('it puts the lines of several sites in their queues, and answers when all are in', async () => {

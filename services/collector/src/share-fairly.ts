@@ -8,9 +8,13 @@ export interface ShareLimits {
   readonly shareAboveBytes: number
   /** What may be in flight and wait, of all sites together. */
   readonly maxInFlightBytes: number
+  /** While the oldest of a site has waited this long, the site gets nothing more in: whoever came behind it would wait longer. */
+  readonly maxWaitMs: number
 }
 
 export const SHARE_ABOVE_BYTES = 1 << 20
+/** Far above what waits while the log keeps up, far below the patience of senders. */
+export const MAX_WAIT_MS = 1_000
 
 /** Bytes that a site gets in, on its turn. */
 const TURN_BYTES = 16 * 1024
@@ -26,7 +30,7 @@ export interface CrowdedSink extends HitSink {
 export interface FairSink {
   /**
    * As HitSink.put. Lines of one site keep their order.
-   * @throws MillraceError overloaded: what the site has waiting is as much as there is room for others
+   * @throws MillraceError overloaded: what the site has waiting is as much as there is room for others, or has waited too long
    */
   put(lines: readonly SiteLine[]): Promise<void>
   /** What waits goes in at once; then it closes the sink behind it. */
@@ -36,6 +40,8 @@ export interface FairSink {
 interface Waiting {
   readonly lines: readonly PartitionLine[]
   readonly bytes: number
+  /** By the clock. */
+  readonly since: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -55,9 +61,14 @@ interface SiteQueue {
  * Lets sites take turns when more comes in than the log takes (deficit round robin, Shreedhar and Varghese 1995): a site
  * that sends little waits for one turn of the others, not for their queues. A site may have as much waiting as there is
  * room left (dynamic thresholds, Choudhury and Hahne 1998), so there is always room for the next one, and one site that
- * floods is the first to be told `overloaded`.
+ * floods is the first to be told `overloaded`. `clock`: milliseconds.
  */
-export function shareFairly(sink: CrowdedSink, limits: ShareLimits, facts: Pick<Facts, 'queuedBytes'>): FairSink {
+export function shareFairly(
+  sink: CrowdedSink,
+  limits: ShareLimits,
+  facts: Pick<Facts, 'queuedBytes'>,
+  clock: () => number = () => performance.now(),
+): FairSink {
   const sites = new Map<string, SiteQueue>()
   /** Queues that are not empty, by turn. */
   let turns: SiteQueue[] = []
@@ -77,7 +88,9 @@ export function shareFairly(sink: CrowdedSink, limits: ShareLimits, facts: Pick<
   function enqueue(site: string, lines: readonly PartitionLine[]): Promise<void> {
     const bytes = lines.reduce((sum, { text }) => sum + text.length, 0)
     const queue = sites.get(site) ?? addSite(site)
-    if (queue.bytes + bytes > maxQueuedBytes - queuedBytes) {
+    const since = clock()
+    const isLate = queue.bytes > 0 && since - queue.waiting[queue.head]!.since > limits.maxWaitMs
+    if (isLate || queue.bytes + bytes > maxQueuedBytes - queuedBytes) {
       if (queue.bytes === 0) removeSite(queue)
       return Promise.reject(new MillraceError('overloaded', 'Too many hits of this site wait for the log.'))
     }
@@ -85,7 +98,7 @@ export function shareFairly(sink: CrowdedSink, limits: ShareLimits, facts: Pick<
     queuedBytes += bytes
     facts.queuedBytes(queuedBytes)
     return new Promise((resolve, reject) => {
-      queue.waiting.push({ lines, bytes, resolve, reject })
+      queue.waiting.push({ lines, bytes, since, resolve, reject })
       drain()
     })
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { KEPT_HEADERS, MAX_BODY_BYTES, partitionFor, RAW_RECORD_MAX_BYTES, type RawLine } from '@millrace/shared'
 import { describe, expect, it } from 'vitest'
-import { readSender, type Sender, stampBody, stampLines } from './stamp-lines.ts'
+import { readSender, type Sender, stampLines, stampText } from './stamp-lines.ts'
 import { readHits } from './validate-hits.ts'
 
 const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
@@ -110,39 +110,50 @@ describe('stampLines', () => {
   })
 })
 
-describe('stampBody', () => {
+describe('stampText', () => {
   const id = '01932c07-0000-7000-8000-000000000001'
-  const hit = { site: 'blog', hit_id: id, url, title: 'a "b" \\ é', created_at: 5, sent_at: 6 }
+  const hit = { site: 'blog', hit_id: id, url, title: 'a "b" \\ é', created_at: 5 }
+  const other = { ...hit, hit_id: id.replace('0001', '0002'), title: 'the other' }
+  const bare = ({ hits }: RawLine) => hits.map((one) => ({ ...one, site: undefined, sent_at: undefined }))
 
   it.each([
-    ['a whole hit', JSON.stringify(hit)],
-    ['spaces and another order of fields', `  {"title" : "x", "url":"${url}","hit_id": "${id}"}  `],
+    ['a hit', JSON.stringify({ ...hit, sent_at: 6 })],
+    ['spaces and another order of fields', `  {"title" : "x", "url":"${url}","hit_id":"${id}"}  `],
     ['a field that comes twice', `{"url":"${url}","site":"a","site":"b","hit_id":"${id}"}`],
+    ['a list', JSON.stringify({ sent_at: 7, hits: [hit, other] })],
+    ['a list without a sending time', JSON.stringify({ hits: [hit] })],
+    ['a list with a field that comes twice', `{"hits":[{"url":"${url}","hit_id":"${id}","site":"a","site":"b"}]}`],
   ])('it writes what stampLines writes, the line said twice or not: %s', (_what, text) => {
-    const { whole } = readHits(text, false)
-    const body = stampBody(whole!, sender, 1000, 4, 17)
-    const [line] = stampLines(readHits(text, false).hits, undefined, sender, 1000, 4, 17)
-    const { hits: sent, ...head } = JSON.parse(body.text) as RawLine
-    const { hits: stamped, ...expected } = JSON.parse(line!.text) as RawLine
-    expect(head).toEqual(expected)
-    expect(sent.map((one) => ({ ...one, site: undefined, sent_at: undefined }))).toEqual(
-      stamped.map((one) => ({ ...one, site: undefined, sent_at: undefined })),
-    )
-    expect({ ...body, text: '' }).toEqual({ ...line, text: '' })
-    expect(body.text).not.toContain('\n')
+    const read = readHits(text, false)
+    const line = stampText(read.text!, sender, 1000, 4, 17)
+    const again = readHits(text, false)
+    const [expected] = stampLines(again.hits, again.sentAt, sender, 1000, 4, 17)
+    const [found, wanted] = [JSON.parse(line.text), JSON.parse(expected!.text)] as [RawLine, RawLine]
+    expect({ ...found, hits: bare(found) }).toEqual({ ...wanted, hits: bare(wanted) })
+    expect({ ...line, text: '' }).toEqual({ ...expected, text: '' })
+    expect(line.text).not.toContain('\n')
   })
 
   it.each([
     ['no hit_id', JSON.stringify({ url })],
-    ['a list', JSON.stringify({ hits: [hit] })],
+    ['a list with a hit that has no hit_id', JSON.stringify({ hits: [hit, { url, site: 'blog' }] })],
     ['an id in capitals', JSON.stringify({ ...hit, hit_id: id.toUpperCase().replace('0001', '00AB') })],
+    ['a space before an id', `{"url":"${url}","hit_id": "${id}"}`],
     ['a line feed between fields', JSON.stringify(hit, null, 1)],
     ['an escape that is cleaned', JSON.stringify({ ...hit, title: '\ud800' })],
     ['an unknown field that is left out', JSON.stringify({ ...hit, colour: 'red' }), true],
+    ['an unknown list behind that of the hits', `{"hits":[${JSON.stringify(hit)}],"more":[1]}`, true],
+    ['two sites', JSON.stringify({ hits: [hit, { ...other, site: 'shop' }] })],
+    ['a refused neighbour', JSON.stringify({ hits: [hit, { ...other, url: 'nowhere' }] })],
+    ['a hit with a sending time of its own', JSON.stringify({ sent_at: 7, hits: [{ ...hit, sent_at: 6 }] })],
+    ['the sending time behind the list', JSON.stringify({ hits: [hit], sent_at: 7 })],
+    ['two lists', `{"hits":[{"url":"nowhere","hit_id":"${id}"}],"hits":[${JSON.stringify(hit)}]}`],
+    ['two lists, of which one is spelled otherwise', `{"hits":[],"hits" :[${JSON.stringify(hit)}]}`],
+    ['spaces around the list', `{"hits": [${JSON.stringify(hit)}] }`],
   ])('it is not for a body that has to be written anew: %s', (_what, text, ignoreUnknown = false) => {
     const read = readHits(text, ignoreUnknown)
-    expect(read.hits).toHaveLength(1)
-    expect(read.whole).toBeNull()
+    expect(read.hits.length).toBeGreaterThan(0)
+    expect(read.text).toBeNull()
   })
 })
 

@@ -7,7 +7,7 @@ import {
   type WireHit,
 } from '@millrace/shared'
 import { uuidv7 } from 'uuidv7'
-import type { WholeBody } from './validate-hits.ts'
+import type { ListText } from './validate-hits.ts'
 
 /** Site of hits that name none. */
 export const DEFAULT_SITE = 'default'
@@ -79,18 +79,15 @@ export function stampLines(
   })
 }
 
-/**
- * As stampLines, for a body that is one hit and says all that a line needs: `text` goes into the line as it was sent,
- * with a site and a sending time that the line says too.
- */
-export function stampBody(
-  { hit, text }: WholeBody,
+/** As stampLines, for hits whose text goes into the line as it was sent, with what the line says too. */
+export function stampText(
+  { hits, sentAt, list }: ListText,
   sender: Sender,
   collectedAt: number,
   partitions: number,
   configAt: number,
 ): SiteLine {
-  return lineOf(hit.site ?? DEFAULT_SITE, hit.sent_at, `[${text}]`, 1, sender, collectedAt, partitions, configAt)
+  return lineOf(hits[0]!.site ?? DEFAULT_SITE, sentAt, list, hits.length, sender, collectedAt, partitions, configAt)
 }
 
 /** The fields of a RawLine, written by hand: most of them need no quoting, and a list of hits may be text already. */

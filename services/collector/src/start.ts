@@ -9,7 +9,7 @@ import { addHitsRoute } from './hits-route.ts'
 import { addPixelRoute } from './pixel-route.ts'
 import { RateLimit } from './rate-limit.ts'
 import type { CollectorSettings } from './settings.ts'
-import { SHARE_ABOVE_BYTES, type ShareLimits, shareFairly } from './share-fairly.ts'
+import { MAX_WAIT_MS, SHARE_ABOVE_BYTES, type ShareLimits, shareFairly } from './share-fairly.ts'
 import { type DrainTempo, drainSpool } from './spool/drain-spool.ts'
 import { openSpool } from './spool/open-spool.ts'
 import type { SpoolLimits } from './spool/spool.ts'
@@ -29,7 +29,7 @@ export interface CollectorOptions {
   readonly spoolDir?: string
   /** Epoch milliseconds. */
   readonly clock?: () => number
-  readonly limits?: Partial<BatchLimits & Pick<ShareLimits, 'shareAboveBytes'>>
+  readonly limits?: Partial<BatchLimits & Pick<ShareLimits, 'shareAboveBytes' | 'maxWaitMs'>>
   readonly spoolLimits?: Partial<SpoolLimits & DrainTempo>
 }
 
@@ -49,7 +49,7 @@ const PRODUCER_CLOSE_MS = 2_000
  */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const { log, config, server, settings, spoolDir, clock = Date.now, spoolLimits = {} } = options
-  const limits = { ...DEFAULT_LIMITS, shareAboveBytes: SHARE_ABOVE_BYTES, ...options.limits }
+  const limits = { ...DEFAULT_LIMITS, shareAboveBytes: SHARE_ABOVE_BYTES, maxWaitMs: MAX_WAIT_MS, ...options.limits }
   server.readiness.set('log', 'starting')
   const topic = HITS_RAW.name
   const admin = log.admin()
@@ -81,7 +81,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   let closing = false
   const isClosing = (): boolean => closing
   const intake = { ...admissionOf(settings, config), sink, partitions, clock, facts, isClosing }
-  addHitsRoute(server.app, intake)
+  addHitsRoute(server, intake)
   addPixelRoute(server.app, intake)
   server.readiness.set('log', null)
 

@@ -8,7 +8,7 @@ import { readSignals } from './privacy-signals.ts'
 import { type RateLimit, rateLimitHeaders } from './rate-limit.ts'
 import { readCaller } from './read-caller.ts'
 import type { FairSink } from './share-fairly.ts'
-import { readSender, stampBody, stampLines } from './stamp-lines.ts'
+import { readSender, type SiteLine, stampLines, stampText } from './stamp-lines.ts'
 import { stampVisitors } from './stamp-visitors.ts'
 import type { ReadHits } from './validate-hits.ts'
 
@@ -82,11 +82,15 @@ function limitOf({ addressLimit, limitsEveryAddress }: Intake, { caller, ip }: A
   return limitsEveryAddress || !isPrivate(ip) ? addressLimit : null
 }
 
-/**
- * Sorts out what the sites take, and resolves when that is durable. Counts everything.
- * @throws MillraceError overloaded, log_unavailable, shutting_down
- */
-export async function keepHits(intake: Intake, read: ReadHits, asked: Asked, incoming: Incoming): Promise<Admitted> {
+/** What becomes of the hits of a request. */
+export interface Kept {
+  readonly admitted: Admitted
+  /** Resolves when those that were taken are durable; null = none was. Rejects as HitSink.put does. */
+  readonly durable: Promise<void> | null
+}
+
+/** Sorts out what the sites take, and hands it on to be made durable. Counts everything. */
+export function keepHits(intake: Intake, read: ReadHits, asked: Asked, incoming: Incoming): Kept {
   const { facts } = intake
   const sent = read.hits.length + read.refused.length
   if (sent > 1) limitOf(intake, asked)?.charge(networkOf(asked.ip), sent - 1, asked.nowMs)
@@ -96,19 +100,20 @@ export async function keepHits(intake: Intake, read: ReadHits, asked: Asked, inc
   if (read.ignoredFields > 0) facts.fieldsIgnored(read.ignoredFields)
   if (admitted.refused.length > 0) facts.hitsRefused(admitted.refused)
   if (admitted.ignored.length > 0) facts.hitsIgnored(admitted.ignored)
-  const { hits } = admitted
-  if (hits.length === 0) return admitted
-  // Counted now: stamping takes the hits over.
-  const count = hits.length
-  const sender = readSender(asked.ip, incoming.httpVersion, incoming.headers)
-  const { clock, partitions } = intake
-  const { whole } = read
-  if (whole !== null && asked.caller === null) {
-    await intake.sink.put([stampBody(whole, sender, clock(), partitions, configAt)])
-  } else {
-    const stamp = asked.caller === null ? stampLines : stampVisitors
-    await intake.sink.put(stamp(hits, read.sentAt, sender, clock(), partitions, configAt))
-  }
-  facts.hitsAccepted(count)
-  return admitted
+  if (admitted.hits.length === 0) return { admitted, durable: null }
+  return { admitted, durable: intake.sink.put(linesOf(intake, read, admitted, asked, incoming, configAt)) }
+}
+
+function linesOf(
+  { clock, partitions }: Intake,
+  { text, sentAt }: ReadHits,
+  { hits }: Admitted,
+  { ip, caller }: Asked,
+  { httpVersion, headers }: Incoming,
+  configAt: number,
+): readonly SiteLine[] {
+  const sender = readSender(ip, httpVersion, headers)
+  if (caller !== null) return stampVisitors(hits, sentAt, sender, clock(), partitions, configAt)
+  if (text !== null && text.hits === hits) return [stampText(text, sender, clock(), partitions, configAt)]
+  return stampLines(hits, sentAt, sender, clock(), partitions, configAt)
 }

@@ -21,10 +21,11 @@ export interface RefusedHit {
   readonly detail: string
 }
 
-/** A body that is one hit, and its text, which a line may carry as it is. */
-export interface WholeBody {
-  readonly hit: WireHit
-  readonly text: string
+/** Hits of one site and sending time, all with a hit_id, and the JSON of their list as it was sent: fit for a line. */
+export interface ListText {
+  readonly hits: readonly WireHit[]
+  readonly sentAt: number | undefined
+  readonly list: string
 }
 
 /** What a body holds. `hits.length + refused.length` is the number of hits that were sent. */
@@ -37,8 +38,8 @@ export interface ReadHits {
   readonly ignoredFields: number
   /** The hits stood in a list; otherwise the body was the one hit. */
   readonly listed: boolean
-  /** null = lines have to be written anew: a list of hits, or something was added, left out or spelled otherwise. */
-  readonly whole: WholeBody | null
+  /** Of `hits`; null = they have to be written anew. */
+  readonly text: ListText | null
 }
 
 interface Kind {
@@ -86,7 +87,7 @@ export function readHits(text: string, ignoreUnknown: boolean, isSecret = false)
     reader.read(body, 0, '')
     return reader.result(undefined, false, text)
   }
-  return readEnvelope(body, new HitReader(ignoreUnknown, isSecret))
+  return readEnvelope(body, new HitReader(ignoreUnknown, isSecret), text)
 }
 
 function parse(text: string): unknown {
@@ -102,7 +103,7 @@ function parse(text: string): unknown {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function readEnvelope(body: Record<string, unknown>, reader: HitReader): ReadHits {
+function readEnvelope(body: Record<string, unknown>, reader: HitReader, text: string): ReadHits {
   const { hits, sent_at: sentAt } = body
   for (const key in body) if (key !== 'hits' && key !== 'sent_at') reader.unknownInEnvelope(key)
   if (!Array.isArray(hits) || hits.length === 0) throw envelopeError('body_invalid', '/hits', 'must be a list of hits')
@@ -113,7 +114,7 @@ function readEnvelope(body: Record<string, unknown>, reader: HitReader): ReadHit
     throw envelopeError('field_invalid', '/sent_at', 'must be a time in epoch milliseconds')
   }
   for (let i = 0; i < hits.length; i++) reader.read(hits[i], i, '/hits/')
-  return reader.result(sentAt as number | undefined, true)
+  return reader.result(sentAt as number | undefined, true, text)
 }
 
 const envelopeError = (code: ErrorCode, pointer: string, detail: string): MillraceError =>
@@ -133,16 +134,11 @@ class HitReader {
     this.#isSecret = isSecret
   }
 
-  result(sentAt: number | undefined, listed: boolean, text = ''): ReadHits {
-    const whole = listed ? null : this.#wholeBody(text)
-    return { hits: this.#hits, refused: this.#refused, sentAt, ignoredFields: this.#ignoredFields, listed, whole }
-  }
-
-  /** A line is one line; what has escapes may have been cleaned. */
-  #wholeBody(text: string): WholeBody | null {
-    const hit = this.#hits[0]
-    if (hit?.hit_id === undefined || this.#respelled || this.#ignoredFields > 0) return null
-    return text.includes('\n') || text.includes('\r') || text.includes('\\u') ? null : { hit, text }
+  result(sentAt: number | undefined, listed: boolean, body: string): ReadHits {
+    const [hits, refused, ignoredFields] = [this.#hits, this.#refused, this.#ignoredFields]
+    const isAsSent = refused.length === 0 && ignoredFields === 0 && !this.#respelled
+    const text = isAsSent ? listTextOf(hits, sentAt, listed, body) : null
+    return { hits, refused, sentAt, ignoredFields, listed, text }
   }
 
   unknownInEnvelope(key: string): void {
@@ -207,6 +203,37 @@ function unifyIds(hit: WireHit): boolean {
     hit.page_id = id
   }
   return respelled
+}
+
+/** How scripts and SDKs begin a body. */
+const OPENING = /^\{(?:"sent_at":\d+,)?"hits":\[/
+const HIT_ID = '"hit_id":"'
+
+/** null = the text is none that a line can carry. `listed`: the hits stand in a list, and are not the body itself. */
+function listTextOf(
+  hits: readonly WireHit[],
+  sentAt: number | undefined,
+  listed: boolean,
+  body: string,
+): ListText | null {
+  // A line is one line; what has escapes may have been cleaned.
+  if (body.includes('\n') || body.includes('\r') || body.includes('\\u')) return null
+  const { site, sent_at: sentAtOfHit } = hits[0]!
+  if (!hits.every((hit) => hit.hit_id !== undefined && hit.site === site)) return null
+  // Readers of the log look for ids by these bytes.
+  if (count(body, HIT_ID) !== hits.length) return null
+  if (!listed) return { hits, sentAt: sentAtOfHit, list: `[${body}]` }
+  if (hits.some((hit) => hit.sent_at !== undefined)) return null
+  const start = OPENING.exec(body)?.[0].length ?? 0
+  // Of a second list of hits the parser takes that one; no other list can end a body that was taken.
+  if (start === 0 || !body.endsWith(']}') || body.includes('hits"', start)) return null
+  return { hits, sentAt, list: body.slice(start - 1, -1) }
+}
+
+function count(text: string, part: string): number {
+  let found = 0
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) found++
+  return found
 }
 
 type Reason = Omit<RefusedHit, 'index'>

@@ -4,6 +4,7 @@ import kafkajs, { type Cluster, type Consumer, type ISocketFactoryArgs, type Kaf
 import { calmRequestQueues } from './calm-request-queue.ts'
 import { registerCodecs } from './codecs.ts'
 import { freshenConnections } from './fresh-connection.ts'
+import { quickenProduce } from './quick-produce.ts'
 import { wantWholeBrokers } from './whole-broker.ts'
 
 /** Where the client's own log lines go (a pino logger fits). */
@@ -42,6 +43,7 @@ export function createKafka({ brokers, ssl, sasl, logger }: KafkaConnection): Ka
   calmRequestQueues()
   freshenConnections()
   wantWholeBrokers()
+  quickenProduce()
   return new kafkajs.Kafka({
     clientId: 'millrace',
     brokers: [...brokers],

@@ -2,11 +2,12 @@ import { CONFIG } from '@millrace/shared'
 import type { EventLog, LogAdmin, LogConsumer, LogProducer, LogReader } from '../event-log.ts'
 import { readMove } from '../move.ts'
 import { KafkaAdmin } from './admin.ts'
-import { createKafka, type KafkaConnection, openCluster } from './client.ts'
+import { createKafka, type KafkaConnection, openCluster, recoverCluster } from './client.ts'
 import { KafkaConsumer } from './consumer.ts'
 import { reasonOf } from './errors.ts'
 import { KafkaProducer } from './producer.ts'
 import { KafkaReader } from './reader.ts'
+import { untilAnswered } from './retry.ts'
 import { topicNames } from './topics.ts'
 
 /** How the log on Kafka is opened. */
@@ -100,7 +101,9 @@ class KafkaLog implements EventLog {
 
   /** 1, until something was moved into these topics: then what the move has written into millrace.config. */
   async epoch(): Promise<number> {
-    if ((await this.#admin().facts(CONFIG.name)) === null) return 1
+    const ask = () => this.#admin().facts(CONFIG.name)
+    if ((await untilAnswered(`whether ${CONFIG.name} is there`, ask, () => recoverCluster(this.#cluster))) === null)
+      return 1
     return (await readMove(this))?.epoch ?? 1
   }
 

@@ -7,6 +7,7 @@ export type SpoolQuestion = { readonly id: number } & (
   | { readonly kind: 'append'; readonly frames: Uint8Array }
   | { readonly kind: 'read'; readonly place: Place }
   | { readonly kind: 'drop'; readonly place: Place; readonly all: boolean }
+  | { readonly kind: 'try' }
   | { readonly kind: 'close' }
 )
 
@@ -27,6 +28,8 @@ export interface SpoolDisk {
   append(frames: Buffer): Promise<void>
   read(place: Place): Promise<SpoolRead | null>
   drop(place: Place, all: boolean): Promise<void>
+  /** Resolves when something could be written; rejects when nothing can. */
+  tryOut(): Promise<void>
   close(): Promise<void>
 }
 
@@ -71,6 +74,10 @@ class SpoolThread implements SpoolDisk {
 
   async drop(place: Place, all: boolean): Promise<void> {
     await this.#ask({ kind: 'drop', place, all })
+  }
+
+  async tryOut(): Promise<void> {
+    await this.#ask({ kind: 'try' })
   }
 
   async close(): Promise<void> {

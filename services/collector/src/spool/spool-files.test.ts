@@ -220,3 +220,15 @@ it('it writes nothing more into a file whose sync failed', () => {
   expect(textsOf(files).texts).toEqual(['a', 'b'])
   files.close()
 })
+
+it('it tells by a trial whether the disk takes anything, and leaves nothing behind', () => {
+  const dir = folder()
+  const files = open(dir)
+  files.append(group(1, 'a'))
+  const before = filesIn(dir)
+  files.tryOut()
+  expect(filesIn(dir)).toEqual(before)
+  rmSync(dir, { recursive: true })
+  expect(() => files.tryOut()).toThrow('ENOENT')
+  files.close()
+})

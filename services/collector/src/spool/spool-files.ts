@@ -1,4 +1,14 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import {
   DISK,
@@ -78,6 +88,9 @@ interface Segment {
 }
 
 const NAME = /^(\d{12})\.spool$/
+/** What is written to see whether anything can be; a crash may leave it, and the next try removes it. */
+const TRIAL = 'trial'
+const TRIAL_BYTES = 64 << 10
 const VERSION = 1
 
 /**
@@ -191,6 +204,19 @@ export class SpoolFiles {
       if (this.#reading?.number === first.number) this.#closeReader()
       this.#segments.shift()
       unlinkSync(first.path)
+    }
+  }
+
+  /** Writes something that is of no use, durably, and removes it. @throws Error when the disk does not take it */
+  tryOut(): void {
+    const path = join(this.#options.dir, TRIAL)
+    const fd = openSync(path, 'w', 0o600)
+    try {
+      for (let left = TRIAL_BYTES; left > 0; ) left -= writeSync(fd, Buffer.alloc(left))
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+      unlinkSync(path)
     }
   }
 

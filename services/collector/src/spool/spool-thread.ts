@@ -25,6 +25,7 @@ function answer(question: SpoolQuestion): void {
   }
   if (question.kind === 'append') files.append(asBuffer(question.frames))
   else if (question.kind === 'drop') files.drop(question.place, question.all)
+  else if (question.kind === 'try') files.tryOut()
   else files.close()
   port.postMessage({ id, bytes: files.bytes } satisfies SpoolAnswer)
   if (question.kind === 'close') port.close()

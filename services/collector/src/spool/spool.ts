@@ -84,6 +84,7 @@ export class Spool {
   #oldest: number | null
   #place: Place = START
   #failing: string | null = null
+  #trying = false
   #wake: () => void = () => undefined
 
   constructor(disk: SpoolDisk, limits: SpoolLimits, clock: () => number, facts: Facts) {
@@ -112,11 +113,27 @@ export class Spool {
   get state(): { bytes: number; oldestMs: number; problem: string | null } {
     const bytes = this.#disk.bytes
     const oldestMs = this.#ageMs()
+    if (this.#failing !== null) void this.#tryAgain()
     return { bytes, oldestMs, problem: this.#problem(bytes, oldestMs) }
   }
 
   #ageMs(): number {
     return this.#oldest === null ? 0 : Math.max(0, this.#clock() - this.#oldest)
+  }
+
+  /** When hits go to the log again, nothing else would tell that the disk has room: whoever asks for the state has it tried. */
+  async #tryAgain(): Promise<void> {
+    if (this.#trying || !this.written) return
+    this.#trying = true
+    try {
+      await this.#disk.tryOut()
+      if (this.#failing !== null) this.#facts.spoolRecovered()
+      this.#failing = null
+    } catch {
+      // it fails as before
+    } finally {
+      this.#trying = false
+    }
   }
 
   #problem(bytes: number, oldestMs: number): string | null {

@@ -1,0 +1,33 @@
+import type { IncomingMessage } from 'node:http'
+import { MillraceError } from '@millrace/shared'
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
+/**
+ * Calls `done` with the body of a request, or `tooLarge` as soon as it is known to be larger than `maxBytes`; neither when
+ * the sender goes away before. Node discards what comes after the answer, so the sender can write on until it reads it.
+ */
+export function collectBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  done: (body: Buffer) => void,
+  tooLarge: (error: MillraceError) => void,
+): void {
+  const refuse = (): void => tooLarge(new MillraceError('body_too_large', `The body is larger than ${maxBytes} bytes.`))
+  if (Number(request.headers['content-length']) > maxBytes) {
+    refuse()
+    return
+  }
+  let body = EMPTY
+  let isOver = false
+  request.on('data', (chunk: Buffer) => {
+    if (isOver) return
+    isOver = body.length + chunk.length > maxBytes
+    // As a rule it comes in one piece.
+    if (isOver) refuse()
+    else body = body.length === 0 ? chunk : Buffer.concat([body, chunk])
+  })
+  request.on('end', () => {
+    if (!isOver) done(body)
+  })
+}
