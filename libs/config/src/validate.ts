@@ -1,5 +1,6 @@
 /** One validation for the API and the command line: every mistake is named by its JSON pointer, unknown fields too. */
 import {
+  BOT_RULES,
   type ErrorCode,
   type FieldError,
   type GoalSettings,
@@ -11,6 +12,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
 import { GOAL_TYPE_NAMES, goalForm } from './goal-form.ts'
 import { KEY_SCOPES, type KeyScope } from './key.ts'
+import { mostAlike } from './most-alike.ts'
 
 const SITE_ID = new RegExp(SITE_PATTERN)
 const ID_DETAIL = 'must be 1 to 64 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit'
@@ -92,6 +94,7 @@ export function readSettings(input: unknown): Partial<SiteSettings> {
       errors.push({ code: 'timezone_unknown', pointer: '/timezone', detail })
     }
     if (Array.isArray(settings.hostnames)) checkHostnames(settings.hostnames, bad, errors)
+    if (Array.isArray(settings.disabled_bot_rules)) checkBotRules(settings.disabled_bot_rules, bad, errors)
   }
   if (errors.length > 0) throw refusal(errors)
   const { hostnames } = settings
@@ -103,6 +106,17 @@ function checkHostnames(hostnames: readonly unknown[], bad: ReadonlySet<string>,
     const pointer = `/hostnames/${i}`
     if (bad.has(pointer) || typeof hostname !== 'string' || HOSTNAME.test(hostname.toLowerCase())) continue
     const detail = 'must be a host name such as example.com or *.example.com, without scheme, port and path'
+    errors.push({ code: 'field_invalid', pointer, detail })
+  }
+}
+
+function checkBotRules(names: readonly unknown[], bad: ReadonlySet<string>, errors: FieldError[]): void {
+  for (const [i, name] of names.entries()) {
+    const pointer = `/disabled_bot_rules/${i}`
+    if (bad.has(pointer) || typeof name !== 'string' || BOT_RULES.includes(name)) continue
+    const detail =
+      `${JSON.stringify(name)} is not a bot rule; most like it are ${mostAlike(name, BOT_RULES).join(', ')}. ` +
+      'docs/reference/bots.md lists them all'
     errors.push({ code: 'field_invalid', pointer, detail })
   }
 }

@@ -1,4 +1,4 @@
-import { enumCodes } from './block-writer.ts'
+import { enumCodes } from './block-columns.ts'
 
 /** A decoded block: its columns by name. Values as in HitRow and SessionRow; UInt64 as 16 hex digits. */
 export interface Block {

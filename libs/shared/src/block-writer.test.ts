@@ -73,6 +73,56 @@ describe('BlockWriter and readRows', () => {
     expect(blocks.map((block) => block.columns)).toEqual([new Map([['b', [1]]]), new Map([['b', [2]]])])
   })
 
+  test('it writes the same block whether rows share values or each has its own', () => {
+    const columns = { a: 'LowCardinality(String)', n: 'UInt32', b: 'String', w: 'UInt16', r: 'Float32' } as const
+    const shared = { place: { a: 'x', b: 'y' }, screen: { w: 'width', r: 'ratio' } }
+    const plain = new BlockWriter<object>(columns)
+    const sharing = new BlockWriter<object>(columns, shared)
+    const places = fc.array(fc.record({ x: wellFormed, y: wellFormed }), { minLength: 1, maxLength: 300 })
+    const screens = fc.array(fc.record({ width: fc.nat(65_535), ratio: float32 }), { minLength: 1, maxLength: 5 })
+    const picks = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat(0xffffffff)), { maxLength: 400 })
+    fc.assert(
+      fc.property(places, screens, picks, (ofPlaces, ofScreens, rows) => {
+        for (const [p, s, n] of rows) {
+          const [place, screen] = [ofPlaces[p % ofPlaces.length]!, ofScreens[s % ofScreens.length]!]
+          sharing.append({ n, place, screen })
+          plain.append({ n, a: place.x, b: place.y, w: screen.width, r: screen.ratio })
+        }
+        expect(sharing.finish()).toEqual(plain.finish())
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('it keeps 300 shared values apart and tells equal ones by their content', () => {
+    const writer = new BlockWriter<object>({ a: 'LowCardinality(String)' }, { value: { a: 'text' } })
+    const values = Array.from({ length: 300 }, (_, i) => ({ text: `value ${i % 290}` }))
+    for (const value of [...values, ...values]) writer.append({ value })
+    const texts = values.map(({ text }) => ({ a: text }))
+    expect(readRows(writer.finish())).toEqual([...texts, ...texts])
+  })
+
+  test('it writes a shared value into every block that uses it', () => {
+    const writer = new BlockWriter<object>({ a: 'LowCardinality(String)', b: 'String' }, { value: { a: 'x', b: 'y' } })
+    const [first, second] = [
+      { x: 'first', y: '1' },
+      { x: 'second', y: '2' },
+    ]
+    const blocks = [[first, second], [second, first], [first]].map((values) => {
+      for (const value of values) writer.append({ value })
+      return readRows(writer.finish())
+    })
+    const [one, two] = [
+      { a: 'first', b: '1' },
+      { a: 'second', b: '2' },
+    ]
+    expect(blocks).toEqual([[one, two], [two, one], [one]])
+  })
+
+  test('it refuses to share what it has no column for', () => {
+    expect(() => new BlockWriter<object>({ a: 'UUID' }, { value: { a: 'id' } })).toThrow(TypeError)
+  })
+
   test.each([0, 127, 128, 255, 256, 257, 65535, 65536, 65537])('it keeps %i distinct texts apart', (count) => {
     const writer = new BlockWriter<{ a: string }>({ a: 'LowCardinality(String)' })
     const rows = Array.from({ length: count }, (_, i) => ({ a: `value ${i}` }))

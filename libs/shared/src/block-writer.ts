@@ -1,356 +1,12 @@
 /**
  * Rows into blocks of ClickHouse's Native format, as far as our columns need it: each column with its name and type, so
  * that any ClickHouse reads them and older blocks stay readable. Layout: https://clickhouse.com/docs/interfaces/formats/Native;
- * LowCardinality: a version, then flags, dictionary and indexes. Keys of maps travel as plain strings. Columns gather their
- * values in typed arrays whose bytes are the format's: little endian, as every machine that Node runs on.
+ * LowCardinality: a version, then flags, dictionary and indexes. Keys of maps travel as plain strings.
  */
-import { type ColumnType, NO_UUID } from './columns.ts'
-
-/** Bytes that grow by doubling. */
-class Bytes {
-  buffer: Buffer
-  length = 0
-  constructor(capacity: number) {
-    this.buffer = Buffer.allocUnsafeSlow(capacity)
-  }
-  /** Makes room for `count` more bytes and returns where they start. The caller writes them. */
-  reserve(count: number): number {
-    const start = this.length
-    const end = start + count
-    if (end > this.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(end, this.buffer.length * 2))
-      this.buffer.copy(larger, 0, 0, start)
-      this.buffer = larger
-    }
-    this.length = end
-    return start
-  }
-  varint(value: number): void {
-    let at = this.reserve(varintSize(value))
-    while (value > 127) {
-      this.buffer[at++] = (value % 128) | 128
-      value = Math.floor(value / 128)
-    }
-    this.buffer[at] = value
-  }
-  text(value: string): void {
-    const length = value.length
-    const bytes = length < 128 ? length * 3 : Buffer.byteLength(value)
-    const start = this.reserve(bytes + 5)
-    const prefix = length < 128 ? 1 : varintSize(bytes)
-    const written = this.buffer.write(value, start + prefix)
-    this.length = start
-    if (varintSize(written) !== prefix) {
-      this.buffer.copyWithin(start + varintSize(written), start + prefix, start + prefix + written)
-    }
-    this.varint(written)
-    this.length += written
-  }
-  uint64(value: number): void {
-    const start = this.reserve(8)
-    this.buffer.writeUInt32LE(value % 4294967296, start)
-    this.buffer.writeUInt32LE(Math.floor(value / 4294967296), start + 4)
-  }
-  append(other: Uint8Array): void {
-    const at = this.reserve(other.length)
-    this.buffer.set(other, at)
-  }
-  get view(): Buffer {
-    return this.buffer.subarray(0, this.length)
-  }
-}
-
-/** Bytes of a varint below 2^35. */
-const varintSize = (value: number): number =>
-  value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : value < 268435456 ? 4 : 5
-
-/** A column of the block in the making. The compiled append() of the writer says which value goes where. */
-interface Column {
-  /** Makes room for twice as many rows. */
-  grow(): void
-  /** Writes the values of the first `rows` rows and empties the column. */
-  flush(out: Bytes, rows: number): void
-}
-
-const FIRST_ROWS = 512
-
-type Numbers = Uint8Array | Uint16Array | Uint32Array | Float32Array
-
-/** Numbers as they stand in the block, `perRow` elements a row. */
-class NumberColumn<Values extends Numbers = Numbers> implements Column {
-  values: Values
-  readonly #perRow: number
-  constructor(values: Values, perRow = 1) {
-    this.values = values
-    this.#perRow = perRow
-  }
-  grow(): void {
-    const { values } = this
-    this.values = new (values.constructor as new (length: number) => Values)(values.length * 2)
-    this.values.set(values)
-  }
-  flush(out: Bytes, rows: number): void {
-    const { buffer, BYTES_PER_ELEMENT } = this.values
-    out.append(new Uint8Array(buffer, 0, rows * this.#perRow * BYTES_PER_ELEMENT))
-  }
-}
-class EnumColumn extends NumberColumn<Uint8Array> {
-  readonly #codes: ReadonlyMap<string, number>
-  constructor(codes: ReadonlyMap<string, number>) {
-    super(new Uint8Array(FIRST_ROWS))
-    this.#codes = codes
-  }
-  add(value: string, row: number): void {
-    const code = this.#codes.get(value)
-    if (code === undefined) throw new RangeError(`no such enum value: ${value}`)
-    this.values[row] = code
-  }
-}
-/** 64 bits as two words, the lower one first. */
-class WordsColumn extends NumberColumn<Uint32Array> {
-  constructor(words: number) {
-    super(new Uint32Array(FIRST_ROWS * words), words)
-  }
-}
-/** Non-negative whole numbers below 2^53, or 16 hex digits of a hash. */
-class UInt64Column extends WordsColumn {
-  constructor() {
-    super(2)
-  }
-  add(value: number | string, row: number): void {
-    const { values } = this
-    if (typeof value === 'number') {
-      values[row * 2] = value
-      values[row * 2 + 1] = value / 4294967296
-    } else {
-      values[row * 2] = hexWord(value, 8)
-      values[row * 2 + 1] = hexWord(value, 0)
-    }
-  }
-}
-/** Epoch milliseconds; times before 1970 are legal. A typed array keeps the lower 32 bits of what it is given. */
-class DateTime64Column extends WordsColumn {
-  constructor() {
-    super(2)
-  }
-  add(value: number, row: number): void {
-    this.values[row * 2] = value
-    this.values[row * 2 + 1] = Math.floor(value / 4294967296)
-  }
-}
-class DecimalColumn extends WordsColumn {
-  constructor() {
-    super(2)
-  }
-  add(value: number, row: number): void {
-    const scaled = value === 0 ? 0n : BigInt.asUintN(64, tenThousandths(value))
-    this.values[row * 2] = scaled === 0n ? 0 : Number(scaled & 0xffffffffn)
-    this.values[row * 2 + 1] = scaled === 0n ? 0 : Number(scaled >> 32n)
-  }
-}
-/** Four decimals, half away from zero, by the shortest decimal text of the number: 1.00005 is 1.0001 and 0.1 is 0.1. */
-function tenThousandths(value: number): bigint {
-  const scaled = value * 10_000
-  if (Math.abs(scaled) < 2 ** 50) return BigInt(Math.sign(scaled) * Math.round(Math.abs(scaled) + 1e-9))
-  return BigInt(Math.trunc(value)) * 10_000n + BigInt(Math.round((value - Math.trunc(value)) * 10_000))
-}
-/** Two halves of 64 bits; the digits stand at 0-7, 9-12, 14-17, 19-22 and 24-35. */
-class UuidColumn extends WordsColumn {
-  constructor() {
-    super(4)
-  }
-  add(value: string, row: number): void {
-    const { values } = this
-    const at = row * 4
-    if (value === NO_UUID) {
-      values[at] = values[at + 1] = values[at + 2] = values[at + 3] = 0
-      return
-    }
-    values[at] = (hexHalf(value, 9) << 16) | hexHalf(value, 14)
-    values[at + 1] = hexWord(value, 0)
-    values[at + 2] = hexWord(value, 28)
-    values[at + 3] = (hexHalf(value, 19) << 16) | hexHalf(value, 24)
-  }
-}
-const HEX = new Uint8Array(128)
-for (let digit = 0; digit < 16; digit++) {
-  HEX[digit.toString(16).charCodeAt(0)] = digit
-  HEX[digit.toString(16).toUpperCase().charCodeAt(0)] = digit
-}
-const hexHalf = (text: string, at: number): number =>
-  (HEX[text.charCodeAt(at)]! << 12) |
-  (HEX[text.charCodeAt(at + 1)]! << 8) |
-  (HEX[text.charCodeAt(at + 2)]! << 4) |
-  HEX[text.charCodeAt(at + 3)]!
-const hexWord = (text: string, at: number): number => (hexHalf(text, at) << 16) | hexHalf(text, at + 4)
-
-/** What stands before an ASCII text of so many bytes. */
-const PREFIX = Array.from({ length: 128 }, (_, length) => String.fromCharCode(length))
-
-/**
- * Texts. They are joined first and encoded at once: a call into C++ for every text costs more than all else about it.
- */
-class StringColumn implements Column {
-  readonly #bytes = new Bytes(16 * 1024)
-  /** Short texts that are not encoded yet, each behind its prefix. */
-  #waiting = ''
-  add(value: string): void {
-    const { length } = value
-    if (length < PREFIX.length) this.#waiting += PREFIX[length]! + value
-    else {
-      this.#encode()
-      this.#bytes.text(value)
-    }
-  }
-  /** If all is ASCII, every unit is a byte and the prefixes are right. */
-  #encode(): void {
-    const waiting = this.#waiting
-    if (waiting === '') return
-    this.#waiting = ''
-    const bytes = this.#bytes
-    const start = bytes.reserve(waiting.length + 4)
-    const written = bytes.buffer.write(waiting, start, waiting.length + 4, 'utf8')
-    bytes.length = start + written
-    if (written === waiting.length) return
-    bytes.length = start
-    for (let at = 0; at < waiting.length; ) {
-      const end = at + 1 + waiting.charCodeAt(at)
-      bytes.text(waiting.slice(at + 1, end))
-      at = end
-    }
-  }
-  grow(): void {}
-  flush(out: Bytes): void {
-    this.#encode()
-    out.append(this.#bytes.view)
-    this.#bytes.length = 0
-  }
-}
-
-/** LowCardinality(String): the distinct values once, then one index a row. */
-class DictionaryColumn implements Column {
-  readonly #indexes = new Map<string, number>()
-  readonly #keys = new StringColumn()
-  #rows = new Uint32Array(FIRST_ROWS)
-  #last: string | undefined
-  #lastIndex = 0
-
-  add(value: string, row: number): void {
-    if (value !== this.#last) {
-      let index = this.#indexes.get(value)
-      if (index === undefined) {
-        index = this.#indexes.size
-        this.#indexes.set(value, index)
-        this.#keys.add(value)
-      }
-      this.#last = value
-      this.#lastIndex = index
-    }
-    this.#rows[row] = this.#lastIndex
-  }
-
-  grow(): void {
-    const rows = this.#rows
-    this.#rows = new Uint32Array(rows.length * 2)
-    this.#rows.set(rows)
-  }
-
-  flush(out: Bytes, count: number): void {
-    const distinct = this.#indexes.size
-    const width = distinct <= 256 ? 0 : distinct <= 65536 ? 1 : 2
-    out.uint64(1) //                   SharedDictionariesWithAdditionalKeys
-    out.uint64(0x600 | width) //       has additional keys, dictionary to be updated
-    out.uint64(distinct)
-    this.#keys.flush(out)
-    out.uint64(count)
-    const rows = this.#rows.subarray(0, count)
-    const indexes = width === 0 ? new Uint8Array(rows) : width === 1 ? new Uint16Array(rows) : rows
-    out.append(new Uint8Array(indexes.buffer, indexes.byteOffset, indexes.byteLength))
-    this.#indexes.clear()
-    this.#last = undefined
-  }
-}
-
-class MapColumn implements Column {
-  readonly #keys = new StringColumn()
-  readonly #texts = new StringColumn()
-  readonly #numbers: Bytes | null
-  readonly #ends = new WordsColumn(2)
-  #entries = 0
-  constructor(numbers: boolean) {
-    this.#numbers = numbers ? new Bytes(1024) : null
-  }
-  add(value: Readonly<Record<string, string | number>>, row: number): void {
-    for (const key in value) {
-      this.#keys.add(key)
-      const item = value[key]!
-      if (this.#numbers === null) this.#texts.add(item as string)
-      else {
-        const at = this.#numbers.reserve(8)
-        this.#numbers.buffer.writeDoubleLE(item as number, at)
-      }
-      this.#entries++
-    }
-    this.#ends.values[row * 2] = this.#entries
-  }
-  grow(): void {
-    this.#ends.grow()
-  }
-  flush(out: Bytes, rows: number): void {
-    this.#ends.flush(out, rows)
-    this.#keys.flush(out)
-    if (this.#numbers === null) this.#texts.flush(out)
-    else {
-      out.append(this.#numbers.view)
-      this.#numbers.length = 0
-    }
-    this.#entries = 0
-  }
-}
-
-/** Codes of `Enum8('a' = 1, 'b' = 2)`. */
-export function enumCodes(type: string): Map<string, number> {
-  const codes = new Map<string, number>()
-  for (const [, name, code] of type.matchAll(/'([^']*)' = (-?\d+)/g)) codes.set(name!, Number(code))
-  return codes
-}
-
-/** The type as it stands in a block: dictionary keys of maps are not worth their bytes there. */
-const wireType = (type: ColumnType): string => type.replace('Map(LowCardinality(String)', 'Map(String')
-
-function columnOf(type: ColumnType): Column {
-  if (type.startsWith('Enum8')) return new EnumColumn(enumCodes(type))
-  switch (type) {
-    case 'LowCardinality(String)':
-      return new DictionaryColumn()
-    case 'String':
-      return new StringColumn()
-    case 'UUID':
-      return new UuidColumn()
-    case 'Date':
-    case 'UInt16':
-      return new NumberColumn(new Uint16Array(FIRST_ROWS))
-    case "DateTime64(3, 'UTC')":
-      return new DateTime64Column()
-    case 'Bool':
-    case 'Int8':
-    case 'UInt8':
-      return new NumberColumn(new Uint8Array(FIRST_ROWS))
-    case 'UInt32':
-      return new NumberColumn(new Uint32Array(FIRST_ROWS))
-    case 'UInt64':
-      return new UInt64Column()
-    case 'Float32':
-      return new NumberColumn(new Float32Array(FIRST_ROWS))
-    case 'Decimal(18, 4)':
-      return new DecimalColumn()
-    case 'Map(LowCardinality(String), String)':
-      return new MapColumn(false)
-    case 'Map(LowCardinality(String), Float64)':
-      return new MapColumn(true)
-  }
-  throw new TypeError(`no column for ${type}`)
-}
+import { Bytes } from './block-bytes.ts'
+import { type Column, columnOf, FIRST_ROWS, wireType } from './block-columns.ts'
+import { type SharedColumns, SharedValues } from './block-shared.ts'
+import type { ColumnType } from './columns.ts'
 
 type Append<Row> = (row: Row, at: number) => void
 
@@ -358,7 +14,9 @@ type Append<Row> = (row: Row, at: number) => void
  * Puts a row's values into the columns. Compiled, so that every property access and every column has a place of its own in
  * the code: a loop over names is five times slower.
  */
-function compileAppend<Row>(names: readonly string[], columns: readonly Column[]): Append<Row> {
+function compileAppend<Row>(targets: ReadonlyMap<string, Column | SharedValues>): Append<Row> {
+  const names = [...targets.keys()]
+  const columns = [...targets.values()]
   const body = names.map((name, i) => {
     const value = `row[${JSON.stringify(name)}]`
     return 'add' in columns[i]! ? `c${i}.add(${value}, at)` : `c${i}.values[at] = ${value}`
@@ -367,31 +25,41 @@ function compileAppend<Row>(names: readonly string[], columns: readonly Column[]
   return new Function('columns', `${constants.join('\n')}\nreturn (row, at) => {\n${body.join('\n')}\n}`)(columns)
 }
 
-/** Gathers rows by column and makes Native blocks of them. Values must fit their types: numbers in range, UUIDs and hashes well formed. */
+/** A column where it stands in the block. */
+interface Place {
+  readonly header: Buffer
+  flush(out: Bytes, rows: number): void
+}
+
+/**
+ * Gathers rows by column and makes Native blocks of them. Values must fit their types: numbers in range, UUIDs and hashes
+ * well formed. A row has a property for each column, but one for all columns of `shared` under one name.
+ */
 export class BlockWriter<Row extends object> {
   rows = 0
   #maxRows = FIRST_ROWS
   /** Blocks of one writer tend to be of one size. */
   #capacity = 64 * 1024
-  readonly #headers: Buffer[]
-  readonly #columns: Column[]
+  readonly #places: Place[]
+  /** What `append` fills, by the name of a row's property. */
+  readonly #targets = new Map<string, Column | SharedValues>()
+  readonly #shared: SharedValues[]
   readonly #append: Append<Row>
 
-  constructor(columns: Readonly<Record<string, ColumnType>>) {
-    const names = Object.keys(columns)
-    this.#columns = names.map((name) => columnOf(columns[name]!))
-    this.#headers = names.map((name) => {
-      const header = new Bytes(64)
-      header.text(name)
-      header.text(wireType(columns[name]!))
-      return Buffer.from(header.view)
+  constructor(columns: Readonly<Record<string, ColumnType>>, shared: Readonly<Record<string, SharedColumns>> = {}) {
+    const groups = Object.entries(shared).map(([name, properties]) => {
+      const values = new SharedValues(properties, columns)
+      this.#targets.set(name, values)
+      return values
     })
-    this.#append = compileAppend(names, this.#columns)
+    this.#shared = groups
+    this.#places = Object.entries(columns).map(([name, type]) => this.#place(name, type))
+    this.#append = compileAppend(this.#targets)
   }
 
   append(row: Row): void {
     if (this.rows === this.#maxRows) {
-      for (const column of this.#columns) column.grow()
+      for (const target of this.#targets.values()) target.grow()
       this.#maxRows *= 2
     }
     this.#append(row, this.rows)
@@ -402,14 +70,29 @@ export class BlockWriter<Row extends object> {
   finish(): Buffer {
     if (this.rows === 0) return Buffer.alloc(0)
     const out = new Bytes(this.#capacity)
-    out.varint(this.#columns.length)
+    out.varint(this.#places.length)
     out.varint(this.rows)
-    for (let i = 0; i < this.#columns.length; i++) {
-      out.append(this.#headers[i]!)
-      this.#columns[i]!.flush(out, this.rows)
+    for (const place of this.#places) {
+      out.append(place.header)
+      place.flush(out, this.rows)
     }
+    for (const values of this.#shared) values.clear()
     this.rows = 0
     this.#capacity = Math.ceil(out.length * 1.25)
     return out.view
+  }
+
+  #place(name: string, type: ColumnType): Place {
+    const header = new Bytes(64)
+    header.text(name)
+    header.text(wireType(type))
+    const values = this.#shared.find(({ columns }) => columns.has(name))
+    if (values !== undefined) {
+      const column = values.columns.get(name)!
+      return { header: header.view, flush: (out, rows) => values.flush(column, out, rows) }
+    }
+    const column = columnOf(type)
+    this.#targets.set(name, column)
+    return { header: header.view, flush: (out, rows) => column.flush(out, rows) }
   }
 }

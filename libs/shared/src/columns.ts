@@ -170,6 +170,8 @@ export type HitRow = RowOf<typeof HIT_COLUMNS>
 /** One signed session row with the sessionizer's state. Units as in HitRow. */
 export type SessionRow = RowOf<typeof SESSION_BLOCK_COLUMNS>
 
+/** A map without entries. Rows that use this one are written faster. */
+export const NO_ENTRIES: Readonly<Record<string, never>> = Object.freeze(Object.create(null))
 export const NO_ID = '0000000000000000'
 export const NO_UUID = '00000000-0000-0000-0000-000000000000'
 /** Version of the columns above; rises when one is added or changes its meaning. */

@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   goal_unknown: [404, 'The goal does not exist'],
   goal_exists: [409, 'There is such a goal already'],
   rebuild_running: [409, 'A rebuild runs already'],
+  operation_running: [409, 'Such an operation runs already'],
   config_invalid: [400, 'The site, key or goal cannot be so'],
   not_found: [404, 'There is nothing at this address'],
   method_not_allowed: [405, 'The method is not allowed here'],

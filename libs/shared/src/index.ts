@@ -1,6 +1,8 @@
 export * from './block-reader.ts'
+export type { SharedColumns } from './block-shared.ts'
 export * from './block-view.ts'
 export { BlockWriter } from './block-writer.ts'
+export * from './bot-rules.ts'
 export * from './calendar.ts'
 export * from './columns.ts'
 export * from './enriched-record.ts'

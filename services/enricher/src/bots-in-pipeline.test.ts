@@ -8,7 +8,7 @@ import { enrich, type Tools } from './pipeline.ts'
 import { type RawHit, readRecord } from './raw-hit.ts'
 import { ENRICHER_SETTINGS } from './settings.ts'
 import { NetworkList } from './steps/bots-networks.ts'
-import { NOON, READING, rawRecord, TOOLS } from './testing/lab.ts'
+import { NOON, READING, rawRecord, storedRow, TOOLS } from './testing/lab.ts'
 
 type Line = Parameters<typeof rawLine>[1]
 interface Given {
@@ -22,7 +22,7 @@ function rowOf({ hit, line, site, tools }: Given): HitRow {
   const hits: RawHit[] = []
   const value = rawValue([rawLine([{ ...pageView(), hit_id: hitId(1), ...hit }], line)])
   readRecord(rawRecord(5, NOON, value), READING, hits, [])
-  return enrich(hits[0]!, { ...DEFAULT_SITE_SETTINGS, ...site }, { ...TOOLS, ...tools }).row
+  return storedRow(enrich(hits[0]!, { ...DEFAULT_SITE_SETTINGS, ...site }, { ...TOOLS, ...tools }).row)
 }
 
 const PREFETCH: Line = { headers: { 'sec-purpose': 'prefetch' } }

@@ -3,13 +3,13 @@ import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace
 import { describe, expect, it } from 'vitest'
 import { enrich } from './pipeline.ts'
 import { type RawHit, readRecord } from './raw-hit.ts'
-import { NOON, READING, rawRecord, TOOLS } from './testing/lab.ts'
+import { NOON, READING, rawRecord, storedRow, TOOLS } from './testing/lab.ts'
 
 function rowOf(hit: object, line: Parameters<typeof rawLine>[1] = {}, site = DEFAULT_SITE_SETTINGS): HitRow {
   const hits: RawHit[] = []
   const value = rawValue([rawLine([{ hit_id: hitId(1), ...hit } as never], line)])
   readRecord(rawRecord(5, NOON, value), READING, hits, [])
-  return enrich(hits[0]!, site, TOOLS).row
+  return storedRow(enrich(hits[0]!, site, TOOLS).row)
 }
 
 describe('enrich', () => {

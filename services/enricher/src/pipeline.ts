@@ -2,7 +2,6 @@
 import {
   type BotReason,
   type DeadReason,
-  type HitRow,
   type HitType,
   NO_ID,
   NO_UUID,
@@ -11,33 +10,26 @@ import {
 } from '@millrace/shared'
 import type { RawHit } from './raw-hit.ts'
 import type { Sender } from './senders.ts'
-import type { Agent, AgentReader } from './steps/agent.ts'
+import { type Agent, type AgentReader, NO_AGENT } from './steps/agent.ts'
 import { type Arrival, NO_ARRIVAL, readArrival } from './steps/arrival.ts'
-import { judge, type RequestFacts } from './steps/bots.ts'
+import { judge, type Rule, senderRulesOf } from './steps/bots.ts'
 import type { GeoReader } from './steps/geo.ts'
 import { type Language, readLanguage } from './steps/language.ts'
-import { maskText } from './steps/mask.ts'
 import { type Page, parsePage } from './steps/page.ts'
 import { keptPath } from './steps/path.ts'
 import { NOWHERE, type Place } from './steps/place.ts'
 import { readProperties, readTags } from './steps/properties.ts'
-import { cleanReferrer, NO_REFERRER, type Referrer } from './steps/referrer.ts'
+import { NO_REFERRER, type Referrer, readReferrer } from './steps/referrer.ts'
 import { readScreen } from './steps/screen.ts'
-import { isSpamReferrer } from './steps/spam.ts'
-import { MAX_NAME, MAX_TITLE, readCount, readMeasure, readText } from './steps/text.ts'
+import { MAX_NAME, readCount, readMeasure, readText } from './steps/text.ts'
+import { readTitle } from './steps/title.ts'
 import { readUuid } from './steps/uuid.ts'
-import type { VisitorIds } from './steps/visitor.ts'
+import type { OpenRow } from './visit.ts'
 
-/** A row that the sessionizer still completes: its session fields, its verdict and `late`. */
-export type OpenRow = { -readonly [Column in keyof HitRow]: HitRow[Column] }
-
-/** An enriched hit: its row, and the parts of it that a session shares instead of copying. */
+/** An enriched hit. The sessionizer still completes its row: the session fields, the verdict, `late` and the visit. */
 export interface EnrichedHit {
   readonly row: OpenRow
-  readonly visitor: VisitorIds
-  readonly arrival: Arrival
-  readonly place: Place
-  readonly agent: Agent
+  readonly sender: Sender
 }
 
 /** What the steps look things up in. */
@@ -69,8 +61,8 @@ export function enrich(hit: RawHit, site: SiteSettings, tools: Tools): EnrichedH
 
   sender.seen ??= tools.agents.read(sender)
   const { agent, rules } = sender.seen
-  const referrer = cleanReferrer(sent.referrer)
-  const botReason = judge(rules, botFactsOf(hit, referrer, tools), site) // a bot is marked, never dropped
+  const { referrer, rules: referrerRules } = readReferrer(sent.referrer)
+  const botReason = judge(rules, senderRules(sender, tools), referrerRules, site) // a bot is marked, never dropped
   const arrival = type === 'engagement' ? NO_ARRIVAL : readArrival(page, referrer, site) // a signal brings nobody
   const place = placeOf(sender, tools)
   const visitorId = sender.visitor.own(hit.day) //                 last reader of the ip: it goes no further
@@ -93,13 +85,13 @@ function languageOf(sent: unknown, header: string): Language {
   return language.language === '' ? readLanguage(header) : language
 }
 
-function botFactsOf({ sender, sent }: RawHit, referrer: Referrer, tools: Tools): RequestFacts {
-  return {
-    headers: sender.headers,
-    inDatacenter: tools.datacenters?.has(sender.ip) ?? false,
-    referrer: sent.referrer,
-    spamReferrer: referrer.hostname !== '' && isSpamReferrer(referrer.hostname),
+/** Decided once for a sender, until the list of networks is another. */
+function senderRules(sender: Sender, { datacenters }: Tools): readonly Rule[] {
+  if (sender.broken === null || sender.judgedBy !== datacenters) {
+    sender.broken = senderRulesOf({ headers: sender.headers, inDatacenter: datacenters?.has(sender.ip) ?? false })
+    sender.judgedBy = datacenters
   }
+  return sender.broken
 }
 
 function readType(type: unknown): HitType | null {
@@ -125,10 +117,7 @@ function keep(
   const { sender, sent } = hit
   const isEvent = type === 'event'
   const isSignal = type === 'engagement'
-  const language = languageOf(sent.language, sender.acceptLanguage)
-  const screen = readScreen(sent, agent.os)
   const mask = site.mask_values
-  const title = readText(sent.title, MAX_TITLE)
   const properties = readProperties(isEvent ? sent.props : undefined, mask)
   const row: OpenRow = {
     site: sender.site,
@@ -144,38 +133,15 @@ function keep(
     session_id: NO_ID,
     hostname: page.hostname,
     path: keptPath(page, sent.url, site),
-    title: mask ? maskText(title) : title,
+    title: readTitle(sent.title, mask),
     route: readText(sent.route, MAX_NAME),
     referrer: referrer.url,
-    session_referrer: arrival.referrer,
-    referrer_name: arrival.referrerName,
-    channel: arrival.channel,
-    utm_source: arrival.utmSource,
-    utm_medium: arrival.utmMedium,
-    utm_campaign: arrival.utmCampaign,
-    utm_content: arrival.utmContent,
-    utm_term: arrival.utmTerm,
-    click_id_kind: arrival.clickIdKind,
+    arrival,
     entry_path: '',
-    country: place.country,
-    region: place.region,
-    region_name: place.regionName,
-    city: place.city,
-    browser: agent.browser,
-    browser_version: agent.browserVersion,
-    os: agent.os,
-    os_version: agent.osVersion,
-    device: agent.device,
-    device_type: agent.deviceType,
-    platform: agent.platform,
-    client_kind: agent.clientKind,
-    language: language.language,
-    language_region: language.region,
-    screen_class: screen.class,
-    screen_width: screen.width,
-    screen_height: screen.height,
-    pixel_ratio: screen.pixelRatio,
-    orientation: screen.orientation,
+    place,
+    agent,
+    language: languageOf(sent.language, sender.acceptLanguage),
+    screen: readScreen(sent, agent.os),
     is_bot: botReason !== '',
     bot_reason: botReason,
     event_name: isEvent ? readText(sent.name, MAX_NAME) : '',
@@ -191,7 +157,7 @@ function keep(
     scroll_percent: isSignal ? readCount(sent.scroll_percent, MAX_UINT8) : 0,
     previous_path: '',
     previous_ms: 0,
-    http_method: readText(sent.method, 16).toUpperCase(),
+    http_method: sent.method === undefined ? '' : readText(sent.method, 16).toUpperCase(),
     http_status: readCount(sent.status, MAX_UINT16),
     request_ms: readMeasure(sent.request_ms, 86_400_000),
     sender: readText(sent.sender, 64),
@@ -201,25 +167,13 @@ function keep(
     ko: hit.offset,
     ki: hit.index,
   }
-  return { row, visitor: sender.visitor, arrival, place, agent }
+  return { row, sender }
 }
 
 /** Money: in the range of the column; 0 for anything else. The writer rounds to four decimals. */
 function readValue(value: unknown): number {
   if (typeof value !== 'number' || Number.isNaN(value)) return 0
   return Math.min(Math.max(value, -MAX_VALUE), MAX_VALUE)
-}
-
-/** No agent: what a dead hit has. */
-const NO_AGENT: Agent = {
-  browser: '',
-  browserVersion: '',
-  os: '',
-  osVersion: '',
-  device: '',
-  deviceType: 'unknown',
-  platform: 'unknown',
-  clientKind: 'browser',
 }
 
 /** The row of a hit that cannot be read: when and where it came, and why it is dead. It has no visitor. */

@@ -103,7 +103,7 @@ describe('a line as the collector writes it', () => {
       letters,
       hits: hits.map(({ sender, ...hit }) => ({
         ...hit,
-        sender: { ...sender, text: '', visitor: sender.visitor.on(hit.day) },
+        sender: { ...sender, client: '', visitor: sender.visitor.on(hit.day) },
       })),
     }
   }

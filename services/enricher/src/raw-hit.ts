@@ -1,7 +1,7 @@
 /** Records of hits.raw taken apart into hits, without ever throwing: what cannot be read becomes a dead hit. */
 import { isAscii } from 'node:buffer'
 import { DEFAULT_SITE_SETTINGS, type DeadReason, RAW_LINE_VERSION, type SiteSettings } from '@millrace/shared'
-import { cutLine } from './cut-line.ts'
+import { cutEnd, cutStart, senderEnd } from './cut-line.ts'
 import type { Sender, Senders } from './senders.ts'
 import type { SiteRules } from './sessions/step.ts'
 import { occurredAt, receivedAt } from './steps/time.ts'
@@ -62,6 +62,16 @@ const LF = 10
 const NOTHING_SENT: SentHit = Object.freeze({})
 const NO_HEADERS: SentHit = Object.freeze({})
 const NO_SALTS: SaltsByDay = { saltOf: () => null }
+/** What is found out of a sender later. */
+const NOTHING_FOUND = {
+  seen: null,
+  broken: null,
+  judgedBy: undefined,
+  place: null,
+  placedBy: null,
+  session: null,
+}
+const NO_BYTES = Buffer.alloc(0)
 const NOBODY: Sender = {
   site: '',
   userAgent: '',
@@ -69,12 +79,10 @@ const NOBODY: Sender = {
   headers: NO_HEADERS,
   ip: '',
   visitor: new VisitorIds(NO_SALTS, '', '', ''),
-  text: '',
+  client: NO_BYTES,
   settings: DEFAULT_SITE_SETTINGS,
   secret: null,
-  seen: null,
-  place: null,
-  placedBy: null,
+  ...NOTHING_FOUND,
 }
 
 /**
@@ -133,35 +141,45 @@ class RecordReader {
   }
 
   addLine(value: Buffer, start: number, end: number): void {
-    const text = value.toString(this.#isAscii ? 'latin1' : 'utf8', start, end)
-    const line = this.#recognise(text) ?? this.#parse(text)
+    const line = this.#recognise(value, start, end) ?? this.#parse(this.#text(value, start, end))
     if (typeof line === 'string') this.addDeadLine(value.subarray(start, end), line)
     else this.#addHits(value, start, end, line)
   }
 
+  #text(value: Buffer, start: number, end: number): string {
+    return value.toString(this.#isAscii ? 'latin1' : 'utf8', start, end)
+  }
+
   /** A line as the collector writes it: only its hits are parsed when its sender is known. null = parse all of it. */
-  #recognise(text: string): ReadLine | null {
-    const cut = cutLine(text)
+  #recognise(value: Buffer, start: number, end: number): ReadLine | null {
+    const cut = cutStart(value, start, end)
     if (cut === null) return null
-    const { spooled, collectedAt, configAt, sentAt } = cut
-    const hits = parse(cut.hits)
+    const address = value.toString('latin1', cut.sender, cut.client)
+    const known = this.#knownSender(address, value, cut.client)
+    const after = known === null ? senderEnd(value, cut.client, end) : cut.client + known.client.length
+    const rest = after === 0 ? null : cutEnd(value, after, end)
+    if (rest === null) return null
+    const hits = parse(this.#text(value, rest.hits, end - 1))
     if (!Array.isArray(hits)) return null
-    const sender = this.#knownSender(cut.sender) ?? this.#learnSender(cut.sender)
-    return sender && { spooled, collectedAt, configAt, sentAt, sender, hits }
+    const sender = known ?? this.#learnSender(address, value, cut.sender, cut.client, after)
+    if (sender === null) return null
+    const { spooled, collectedAt, configAt } = cut
+    return { spooled, collectedAt, configAt, sentAt: rest.sentAt, sender, hits }
   }
 
-  #knownSender(text: string): Sender | undefined {
-    const known = this.#tools.senders.get(text, this.#record.timestamp)
-    if (known === undefined || known.settings !== this.#tools.rulesOf(known.site).settings) return undefined
-    return known.secret === secretFor(known.settings, this.#tools) ? known : undefined
+  #knownSender(address: string, line: Buffer, client: number): Sender | null {
+    const known = this.#tools.senders.find(address, line, client, this.#record.timestamp)
+    if (known === undefined || known.settings !== this.#tools.rulesOf(known.site).settings) return null
+    return known.secret === secretFor(known.settings, this.#tools) ? known : null
   }
 
-  #learnSender(text: string): Sender | null {
-    const fields = parse(`{${text}}`)
+  #learnSender(address: string, line: Buffer, start: number, client: number, end: number): Sender | null {
+    const fields = parse(`{${this.#text(line, start, end)}}`)
     if (!isObject(fields) || !isSender(fields)) return null
     for (const name in fields) if (!SENDER_FIELDS.has(name)) return null
-    const sender = readSender(fields, this.#tools)
-    this.#tools.senders.set(text, sender)
+    const { senders } = this.#tools
+    const sender = readSender(fields, this.#tools, senders.clientOf(line.subarray(client, end)))
+    senders.add(address, sender)
     return sender
   }
 
@@ -171,7 +189,7 @@ class RecordReader {
     if (line.v !== RAW_LINE_VERSION) return 'line_version_unknown'
     const { collected_at: collectedAt, config_at: configAt, hits } = line
     if (!isSender(line) || typeof collectedAt !== 'number' || !Array.isArray(hits)) return 'line_unreadable'
-    const sender = readSender(line, this.#tools)
+    const sender = readSender(line, this.#tools, NO_BYTES)
     return { spooled: line.spooled === true, collectedAt, configAt, sentAt: line.sent_at, sender, hits }
   }
 
@@ -248,7 +266,7 @@ const SENDER_FIELDS: ReadonlySet<string> = new Set(['site', 'trust', 'ip', 'user
 const secretFor = ({ user_ids: allowed }: SiteSettings, tools: ReadingTools): Buffer | null =>
   allowed ? tools.installationSecret() : null
 
-function readSender(line: SentHit, tools: ReadingTools): Sender {
+function readSender(line: SentHit, tools: ReadingTools, client: Buffer): Sender {
   const site = (line.site as string).slice(0, 64).toWellFormed()
   const ip = line.ip as string
   const userAgent = line.user_agent as string
@@ -266,12 +284,10 @@ function readSender(line: SentHit, tools: ReadingTools): Sender {
       secret !== null && line.trust === 'secret' && typeof line.user === 'string' && line.user !== ''
         ? VisitorIds.ofUser(secret, site, line.user)
         : new VisitorIds(tools.salts, site, ip, userAgent, moreOf(headers, tools.fingerprintHeaders)),
-    text: '',
+    client,
     settings,
     secret,
-    seen: null,
-    place: null,
-    placedBy: null,
+    ...NOTHING_FOUND,
   }
 }
 

@@ -64,12 +64,14 @@ export async function startEnricher(options: EnricherOptions): Promise<Enricher>
     workersOf(options, { facts, salts, geo, producer, reader, admin }, await options.log.epoch()),
   )
   await consumer.run([HITS_RAW.name], group)
+  const unwatch = options.config.onChange(() => group.resumeAccepted())
   const timer = setInterval(() => void group.commit(), options.commitEveryMs ?? COMMIT_EVERY_MS)
   return {
     problems: () => group.problems(),
     geo: () => ({ version: geo.version, attribution: geo.attribution }),
     close: async () => {
       clearInterval(timer)
+      unwatch()
       await group.finish()
       await consumer.close()
       for (const part of [salts, geoFile, reader, admin, producer]) await part.close()
@@ -112,6 +114,8 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
 
 /** The partitions of this member of the group. */
 export class EnricherGroup implements ConsumerHandlers {
+  /** The workers stop in front of one, each its own partition, and say so. */
+  readonly seesHoles = true
   readonly #consumer: LogConsumer
   readonly #facts: Facts
   readonly #workerOf: (partition: number, delivery: WorkerTools['delivery']) => PartitionWorker
@@ -165,6 +169,11 @@ export class EnricherGroup implements ConsumerHandlers {
     const problems = new Map<number, string>()
     for (const { partition, problem } of this.#workers.values()) if (problem !== null) problems.set(partition, problem)
     return problems
+  }
+
+  /** Partitions in front of a hole that somebody has accepted go on. */
+  resumeAccepted(): void {
+    for (const worker of this.#workers.values()) worker.resumeAccepted()
   }
 
   /** One commit at a time, of every partition that has moved. */

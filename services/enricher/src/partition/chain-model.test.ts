@@ -78,7 +78,7 @@ class Owner {
       reading: READING,
       rulesOf: () => RULES,
       maxSessionTimeoutMs: () => RULES.sessionTimeoutMs,
-      config: { at: () => -1, waitFor: async () => {} },
+      config: { at: () => -1, waitFor: async () => {}, gapAt: () => null },
       facts: this.facts,
       clock: () => NOON,
       batchEveryMs: 0,

@@ -1,12 +1,13 @@
 /** Raw records into the bytes of one enriched record. */
 import type { LogRecord, StoredRecord } from '@millrace/log'
-import { BlockWriter, HIT_COLUMNS, HITS_RAW, type HitRow, type RowsByMonth } from '@millrace/shared'
+import { BlockWriter, HIT_COLUMNS, HITS_RAW, type RowsByMonth } from '@millrace/shared'
 import { VerdictCount } from '../facts.ts'
 import { MonthCount } from '../month-count.ts'
-import { enrich, type OpenRow, type Tools } from '../pipeline.ts'
+import { enrich, type Tools } from '../pipeline.ts'
 import { type DeadLetter, type RawHit, type ReadingTools, readRecord } from '../raw-hit.ts'
 import type { PartitionState } from '../sessions/partition-state.ts'
 import { SessionChanges, type SiteRules, step } from '../sessions/step.ts'
+import { type OpenRow, VISIT_COLUMNS } from '../visit.ts'
 
 /** A record of raw hits, read. */
 export interface ReadRecord {
@@ -63,7 +64,7 @@ export class BatchEnricher {
   readonly #tools: Tools
   readonly #rulesOf: RulesOf
   readonly #partition: number
-  readonly #hits = new BlockWriter<HitRow>(HIT_COLUMNS)
+  readonly #hits = new BlockWriter<OpenRow>(HIT_COLUMNS, VISIT_COLUMNS)
   readonly #changes: SessionChanges
   readonly #hitMonths = new MonthCount()
 
@@ -134,4 +135,4 @@ export class BatchEnricher {
 
 /** Texts of a row that its own hit did not bring along. */
 const repeatedBytes = (row: OpenRow): number =>
-  ROW_BYTES + row.entry_path.length + row.previous_path.length + row.session_referrer.length
+  ROW_BYTES + row.entry_path.length + row.previous_path.length + row.arrival.referrer.length

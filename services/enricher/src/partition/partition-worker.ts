@@ -42,13 +42,15 @@ export interface WorkerTools {
   readonly rulesOf: RulesOf
   /** The longest session timeout of any site at this moment. */
   readonly maxSessionTimeoutMs: () => number
-  readonly config: Pick<ConfigBook, 'at' | 'waitFor'>
+  readonly config: Pick<ConfigBook, 'at' | 'waitFor' | 'gapAt'>
   readonly facts: Facts
   /** Epoch milliseconds, for metrics only. */
   readonly clock: () => number
   /** At most one batch in this time, so that batches are large under load. */
   readonly batchEveryMs: number
   readonly delivery: Delivery
+  /** An enricher with nothing in it, where workers come and go by the thousand; default: a new one. */
+  readonly newEnricher?: () => BatchEnricher
 }
 
 /** Delivery of raw records, as the consumer offers it. */
@@ -89,12 +91,13 @@ export class PartitionWorker {
   #lastBatchAt = Number.NEGATIVE_INFINITY
   #retryMs = FIRST_RETRY_MS
   #problem: string | null = null
+  #hole: Hole | null = null
   #uncommitted = false
 
   constructor(partition: number, tools: WorkerTools) {
     this.partition = partition
     this.#with = tools
-    this.#enricher = new BatchEnricher(tools.tools, tools.rulesOf, partition)
+    this.#enricher = enricherOf(tools, partition)
   }
 
   /** Why the partition stands still; null = it does not. */
@@ -109,11 +112,17 @@ export class PartitionWorker {
   start(): void {
     this.#stopWaiting = new AbortController()
     this.#problem = null
+    this.#hole = null
     this.#clearQueue()
     this.#pause()
     this.#active = true
     this.#isChecked = false
     this.#run()
+  }
+
+  /** Goes on if it stands in front of a hole that somebody has accepted. */
+  resumeAccepted(): void {
+    if (this.#hole !== null && this.#isAccepted(this.#hole)) this.start()
   }
 
   /** Records as delivered. Returns at once; the delivery pauses while too much waits. */
@@ -266,7 +275,7 @@ export class PartitionWorker {
       bytes += record.value?.length ?? 0
       if (record.offset < next) continue
       if (record.offset > next) {
-        await this.#checkGap(next, record.offset)
+        await this.#checkGap(standing, record.offset)
         return []
       }
       records.push(await this.#read(record))
@@ -287,15 +296,26 @@ export class PartitionWorker {
     return readRaw(record, reading)
   }
 
-  /** @throws Hole when the log itself has the gap; a delivery that jumped is set right instead */
-  async #checkGap(wanted: number, found: number): Promise<void> {
+  /** @throws Hole when the log itself has the gap, unless it was accepted; a delivery that jumped is set right instead */
+  async #checkGap(standing: Standing, found: number): Promise<void> {
+    const wanted = standing.nextRaw
     for await (const batch of this.#with.reader.read(HITS_RAW.name, this.partition, wanted, found)) {
       if (batch[0]?.offset !== wanted) break
       this.#clearQueue()
       this.#with.delivery.seek(this.partition, wanted)
       return
     }
-    throw new Hole(this.partition, wanted, found)
+    standing.nextRaw = this.#past(new Hole(this.partition, wanted, found))
+  }
+
+  #isAccepted({ wanted, found }: Hole): boolean {
+    return this.#with.config.gapAt(this.partition, wanted) === found
+  }
+
+  /** Where to go on behind a hole that was accepted. @throws Hole when it was not */
+  #past(hole: Hole): number {
+    if (!this.#isAccepted(hole)) throw hole
+    return hole.found
   }
 
   #allDecided(days: ReadonlySet<number>): boolean {
@@ -335,8 +355,8 @@ export class PartitionWorker {
     const enriched = { reader, partition: this.partition, low, end, signal: this.#stopWaiting.signal }
     const { state, accepted, ...point } = await restorePartition(enriched, head, this.#with.maxSessionTimeoutMs())
     const rawLow = await offsetOf(admin.lowOffsets(HITS_RAW.name))
-    const nextRaw = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? rawLow)
-    if (nextRaw < rawLow) throw new Hole(this.partition, nextRaw, rawLow)
+    const wanted = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? rawLow)
+    const nextRaw = wanted < rawLow ? this.#past(new Hole(this.partition, wanted, rawLow)) : wanted
     const ms = Math.round(performance.now() - startedAt)
     facts.restored({
       partition: this.partition,
@@ -352,7 +372,7 @@ export class PartitionWorker {
   /** After an error the state is restored and the work tried again, later and later; what cannot get better stops it. */
   async #recover(error: unknown): Promise<void> {
     this.#standing = null
-    this.#enricher = new BatchEnricher(this.#with.tools, this.#with.rulesOf, this.partition) // half a batch may be in it
+    this.#enricher = enricherOf(this.#with, this.partition) // half a batch may be in it
     if (!this.#active) return
     if (isFinal(error)) return this.#stop(error)
     this.#with.facts.failed(this.partition, error)
@@ -363,8 +383,10 @@ export class PartitionWorker {
   #stop(error: Error): void {
     this.#active = false
     this.#problem = error.message
+    this.#hole = error instanceof Hole ? error : null
     this.#pause()
     this.#with.facts.stopped(this.partition, error, error instanceof Hole)
+    this.resumeAccepted() // by now it may be
   }
 
   #pause(): void {
@@ -391,6 +413,9 @@ export class PartitionWorker {
     await delay(ms, undefined, { signal: this.#stopWaiting.signal }).catch(() => {})
   }
 }
+
+const enricherOf = (tools: WorkerTools, partition: number): BatchEnricher =>
+  tools.newEnricher?.() ?? new BatchEnricher(tools.tools, tools.rulesOf, partition)
 
 /** The partition was given up while an append was in doubt. */
 class Abandoned extends Error {}

@@ -92,8 +92,12 @@ export class PartitionState {
     if (bucket > this.#sweptBucket) this.#sweep(bucket)
   }
 
-  /** The session of a visitor that was opened last; follow `next` for the others. */
-  sessionsOf(visitorId: string): Session | null {
+  /**
+   * The session of a visitor that was opened last; follow `next` for the others. `guess`: what it was the last time, which
+   * is cheaper to check than to look up.
+   */
+  sessionsOf(visitorId: string, guess: Session | null = null): Session | null {
+    if (guess !== null && guess.firstIn === this && guess.visitorId === visitorId) return guess
     return this.#sessions.get(visitorId) ?? null
   }
 
@@ -104,7 +108,8 @@ export class PartitionState {
 
   addSession(session: Session): void {
     session.next = this.#sessions.get(session.visitorId) ?? null
-    this.#sessions.set(session.visitorId, session)
+    if (session.next !== null) session.next.firstIn = null
+    this.#setFirst(session)
     this.#file(session)
     this.#sessionCount++
     for (let day = session.fromDay; day <= session.toDay; day++) this.#days.set(day, (this.#days.get(day) ?? 0) + 1)
@@ -209,7 +214,13 @@ export class PartitionState {
       let before = first
       while (before.next !== session) before = before.next!
       before.next = session.next
-    } else if (session.next !== null) this.#sessions.set(session.visitorId, session.next)
+    } else if (session.next !== null) this.#setFirst(session.next)
     else this.#sessions.delete(session.visitorId)
+    session.firstIn = null
+  }
+
+  #setFirst(session: Session): void {
+    this.#sessions.set(session.visitorId, session)
+    session.firstIn = this
   }
 }

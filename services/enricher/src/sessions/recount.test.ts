@@ -1,6 +1,8 @@
 /** The sessionizer against an independent recount, and a restored state against a living one. */
+
+import { recount } from '@millrace/recount'
 import { dateOfDay, NO_ID } from '@millrace/shared'
-import { engagement, event, hitId, pageView, rawLine, rawValue, recount } from '@millrace/testing'
+import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readAgent } from '../steps/agent.ts'

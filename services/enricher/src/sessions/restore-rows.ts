@@ -3,9 +3,12 @@
  * the hit rows say. It reads the columns where they lie in the blocks: a busy hour has millions of rows.
  */
 import { BlockView, type FixedView, type TextView } from '@millrace/shared'
-import type { Agent } from '../steps/agent.ts'
+import { type Agent, NO_AGENT } from '../steps/agent.ts'
 import { type Arrival, DIRECT, NO_ARRIVAL } from '../steps/arrival.ts'
+import { type Language, NO_LANGUAGE } from '../steps/language.ts'
+import { OnePerValue } from '../steps/one-per-value.ts'
 import { NOWHERE, type Place } from '../steps/place.ts'
+import { NO_SCREEN, type Screen } from '../steps/screen.ts'
 import type { PartitionState, StoredHit } from './partition-state.ts'
 import type { Session } from './session.ts'
 
@@ -23,8 +26,11 @@ const ENGAGEMENT = 3
 /** Makes a state from accepted records, in their order. */
 export class StateReader {
   readonly #state: PartitionState
-  /** Restored sessions share their agents, as living ones do. */
-  readonly #agents = new Map<string, Agent>()
+  /** Restored sessions share them, as living ones do. */
+  readonly #agents = new OnePerValue<Agent>()
+  readonly #places = new OnePerValue<Place>()
+  readonly #languages = new OnePerValue<Language>()
+  readonly #screens = new OnePerValue<Screen>()
   readonly #hit: StoredHit = {
     hitId: new Uint32Array(4),
     visitorHigh: 0,
@@ -106,15 +112,10 @@ export class StateReader {
     session.isBot = columns.is_bot.uint8(row) === 1
     session.botReason = columns.bot_reason.at(row)
     session.arrival = arrivalAt(columns, row)
-    session.place = placeAt(columns, row)
+    session.place = this.#places.of(placeAt(columns, row))
     session.agent = this.#agentAt(columns, row)
-    session.language = columns.language.at(row)
-    session.languageRegion = columns.language_region.at(row)
-    session.screenClass = columns.screen_class.at(row)
-    session.screenWidth = columns.screen_width.uint16(row)
-    session.screenHeight = columns.screen_height.uint16(row)
-    session.pixelRatio = columns.pixel_ratio.float32(row)
-    session.orientation = columns.orientation.at(row)
+    session.language = this.#languages.of(languageAt(columns, row))
+    session.screen = this.#screens.of(screenAt(columns, row))
     session.offset = columns.ko.int64(row)
   }
 
@@ -129,12 +130,7 @@ export class StateReader {
       platform: columns.platform.at(row) as Agent['platform'],
       clientKind: columns.client_kind.at(row) as Agent['clientKind'],
     }
-    const { browser, browserVersion, os, osVersion, device, deviceType, platform, clientKind } = agent
-    const key = `${browser}\0${browserVersion}\0${os}\0${osVersion}\0${device}\0${deviceType}\0${platform}\0${clientKind}`
-    const known = this.#agents.get(key)
-    if (known) return known
-    this.#agents.set(key, agent)
-    return agent
+    return this.#agents.of(agent)
   }
 }
 
@@ -282,16 +278,18 @@ function placeAt(columns: SessionColumns, row: number): Place {
   return { country, region: columns.region.at(row), regionName: columns.region_name.at(row), city }
 }
 
-const NO_AGENT: Agent = {
-  browser: '',
-  browserVersion: '',
-  os: '',
-  osVersion: '',
-  device: '',
-  deviceType: 'unknown',
-  platform: 'unknown',
-  clientKind: 'browser',
-}
+const languageAt = (columns: SessionColumns, row: number): Language => ({
+  language: columns.language.at(row),
+  region: columns.language_region.at(row),
+})
+
+const screenAt = (columns: SessionColumns, row: number): Screen => ({
+  width: columns.screen_width.uint16(row),
+  height: columns.screen_height.uint16(row),
+  class: columns.screen_class.at(row) as Screen['class'],
+  pixelRatio: columns.pixel_ratio.float32(row),
+  orientation: columns.orientation.at(row) as Screen['orientation'],
+})
 
 /** A session to be filled. A start that moved to the day before leaves the visitor's id of the day after. */
 function emptySession(site: string, visitorId: string, sessionId: string, day: number): Session {
@@ -302,6 +300,7 @@ function emptySession(site: string, visitorId: string, sessionId: string, day: n
     fromDay: day,
     toDay: day + 1,
     next: null,
+    firstIn: null,
     bucket: 0,
     touched: false,
     offset: 0,
@@ -325,12 +324,7 @@ function emptySession(site: string, visitorId: string, sessionId: string, day: n
     arrival: NO_ARRIVAL,
     place: NOWHERE,
     agent: NO_AGENT,
-    language: '',
-    languageRegion: '',
-    screenClass: '',
-    screenWidth: 0,
-    screenHeight: 0,
-    pixelRatio: 0,
-    orientation: '',
+    language: NO_LANGUAGE,
+    screen: NO_SCREEN,
   }
 }

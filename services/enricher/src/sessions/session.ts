@@ -1,11 +1,11 @@
-import { NO_ID, NO_UUID, type SessionRow } from '@millrace/shared'
-import type { EnrichedHit, OpenRow } from '../pipeline.ts'
-import type { Agent } from '../steps/agent.ts'
-import type { Arrival } from '../steps/arrival.ts'
-import type { Place } from '../steps/place.ts'
-
-/** A session row whose position is not known yet. */
-export type OpenSessionRow = { -readonly [Column in keyof SessionRow]: SessionRow[Column] }
+import { NO_ID, NO_UUID } from '@millrace/shared'
+import type { EnrichedHit } from '../pipeline.ts'
+import { NO_AGENT } from '../steps/agent.ts'
+import { NO_ARRIVAL } from '../steps/arrival.ts'
+import { NO_LANGUAGE } from '../steps/language.ts'
+import { NOWHERE } from '../steps/place.ts'
+import { NO_SCREEN } from '../steps/screen.ts'
+import type { OpenRow, OpenSessionRow, Visit } from '../visit.ts'
 
 /** A session with less engagement than this may be a bounce. */
 const BOUNCE_ENGAGED_MS = 10_000
@@ -16,7 +16,7 @@ export const SESSION_CAP_MS = 86_400_000
  * A session that may still be joined. Everything in it but the fields marked "memory only" is in its stored row, so that
  * a restart goes on with exactly the same session.
  */
-export interface Session {
+export interface Session extends Visit {
   readonly site: string
   /** 16 hex digits; the id of the first hit's day, also after the start moved to the day before. */
   readonly visitorId: string
@@ -26,6 +26,8 @@ export interface Session {
   readonly toDay: number
   /** Memory only: another session of the same visitor. */
   next: Session | null
+  /** Memory only: the state in which the visitor's list begins with this session. */
+  firstIn: object | null
   /** Memory only: bucket of the expiry. */
   bucket: number
   /** Memory only: the current batch has changed it. */
@@ -53,16 +55,6 @@ export interface Session {
   exitPageId: string
   isBot: boolean
   botReason: string
-  arrival: Arrival
-  place: Place
-  agent: Agent
-  language: string
-  languageRegion: string
-  screenClass: string
-  screenWidth: number
-  screenHeight: number
-  pixelRatio: number
-  orientation: string
 }
 
 /** A session of no hit yet, opened by `hit` (which is then to be added). */
@@ -75,6 +67,7 @@ export function newSession(hit: EnrichedHit, sessionId: string): Session {
     fromDay: row.day,
     toDay: row.day,
     next: null,
+    firstIn: null,
     bucket: 0,
     touched: false,
     offset: row.ko,
@@ -95,16 +88,11 @@ export function newSession(hit: EnrichedHit, sessionId: string): Session {
     exitPageId: NO_UUID,
     isBot: row.is_bot,
     botReason: row.bot_reason,
-    arrival: hit.arrival,
-    place: hit.place,
-    agent: hit.agent,
+    arrival: row.arrival,
+    place: row.place,
+    agent: row.agent,
     language: row.language,
-    languageRegion: row.language_region,
-    screenClass: row.screen_class,
-    screenWidth: row.screen_width,
-    screenHeight: row.screen_height,
-    pixelRatio: row.pixel_ratio,
-    orientation: row.orientation,
+    screen: row.screen,
   }
 }
 
@@ -115,52 +103,23 @@ export function moveStart(session: Session, hit: EnrichedHit): void {
   session.day = row.day
   if (session.pageViews === 0) session.hostname = row.hostname
   session.botReason = row.bot_reason
-  session.arrival = hit.arrival
-  session.place = hit.place
-  session.agent = hit.agent
-  session.language = row.language
-  session.languageRegion = row.language_region
-  session.screenClass = row.screen_class
-  session.screenWidth = row.screen_width
-  session.screenHeight = row.screen_height
-  session.pixelRatio = row.pixel_ratio
-  session.orientation = row.orientation
+  repeatVisit(row, session)
+}
+
+function repeatVisit(from: Visit, to: Visit): void {
+  to.arrival = from.arrival
+  to.place = from.place
+  to.agent = from.agent
+  to.language = from.language
+  to.screen = from.screen
 }
 
 /** Gives a hit's row what it has of its session, as known now. */
 export function repeatOnRow(session: Session, row: OpenRow): void {
-  const { arrival, place, agent } = session
   row.session_id = session.sessionId
   row.visitor_id = session.visitorId
-  row.session_referrer = arrival.referrer
-  row.referrer_name = arrival.referrerName
-  row.channel = arrival.channel
-  row.utm_source = arrival.utmSource
-  row.utm_medium = arrival.utmMedium
-  row.utm_campaign = arrival.utmCampaign
-  row.utm_content = arrival.utmContent
-  row.utm_term = arrival.utmTerm
-  row.click_id_kind = arrival.clickIdKind
   row.entry_path = session.entryPath
-  row.country = place.country
-  row.region = place.region
-  row.region_name = place.regionName
-  row.city = place.city
-  row.browser = agent.browser
-  row.browser_version = agent.browserVersion
-  row.os = agent.os
-  row.os_version = agent.osVersion
-  row.device = agent.device
-  row.device_type = agent.deviceType
-  row.platform = agent.platform
-  row.client_kind = agent.clientKind
-  row.language = session.language
-  row.language_region = session.languageRegion
-  row.screen_class = session.screenClass
-  row.screen_width = session.screenWidth
-  row.screen_height = session.screenHeight
-  row.pixel_ratio = session.pixelRatio
-  row.orientation = session.orientation
+  repeatVisit(session, row)
 }
 
 /** Exactly one page, seen once or reloaded, no interactive event, and less than 10 s of engagement. */
@@ -170,7 +129,6 @@ function isBounce(session: Session): boolean {
 
 /** The session as it is stored: `row` (one object for all, its values are copied at once) with sign 1 or -1. */
 export function fillSessionRow(row: OpenSessionRow, session: Session, sign: 1 | -1, kp: number): OpenSessionRow {
-  const { arrival, place, agent } = session
   row.site = session.site
   row.day = session.day
   row.session_id = session.sessionId
@@ -188,34 +146,7 @@ export function fillSessionRow(row: OpenSessionRow, session: Session, sign: 1 | 
   row.entry_path = session.entryPath
   row.exit_path = session.exitPath
   row.exit_title = session.exitTitle
-  row.session_referrer = arrival.referrer
-  row.referrer_name = arrival.referrerName
-  row.channel = arrival.channel
-  row.utm_source = arrival.utmSource
-  row.utm_medium = arrival.utmMedium
-  row.utm_campaign = arrival.utmCampaign
-  row.utm_content = arrival.utmContent
-  row.utm_term = arrival.utmTerm
-  row.click_id_kind = arrival.clickIdKind
-  row.country = place.country
-  row.region = place.region
-  row.region_name = place.regionName
-  row.city = place.city
-  row.browser = agent.browser
-  row.browser_version = agent.browserVersion
-  row.os = agent.os
-  row.os_version = agent.osVersion
-  row.device = agent.device
-  row.device_type = agent.deviceType
-  row.platform = agent.platform
-  row.client_kind = agent.clientKind
-  row.language = session.language
-  row.language_region = session.languageRegion
-  row.screen_class = session.screenClass
-  row.screen_width = session.screenWidth
-  row.screen_height = session.screenHeight
-  row.pixel_ratio = session.pixelRatio
-  row.orientation = session.orientation
+  repeatVisit(session, row)
   row.is_bot = session.isBot
   row.bot_reason = session.botReason
   row.kp = kp
@@ -247,34 +178,11 @@ export function emptySessionRow(): OpenSessionRow {
     entry_path: '',
     exit_path: '',
     exit_title: '',
-    session_referrer: '',
-    referrer_name: '',
-    channel: '',
-    utm_source: '',
-    utm_medium: '',
-    utm_campaign: '',
-    utm_content: '',
-    utm_term: '',
-    click_id_kind: '',
-    country: '',
-    region: '',
-    region_name: '',
-    city: '',
-    browser: '',
-    browser_version: '',
-    os: '',
-    os_version: '',
-    device: '',
-    device_type: '',
-    platform: '',
-    client_kind: '',
-    language: '',
-    language_region: '',
-    screen_class: '',
-    screen_width: 0,
-    screen_height: 0,
-    pixel_ratio: 0,
-    orientation: '',
+    arrival: NO_ARRIVAL,
+    place: NOWHERE,
+    agent: NO_AGENT,
+    language: NO_LANGUAGE,
+    screen: NO_SCREEN,
     is_bot: false,
     bot_reason: '',
     kp: 0,

@@ -7,13 +7,13 @@ import {
   type LocalDays,
   type RowsByMonth,
   SESSION_BLOCK_COLUMNS,
-  type SessionRow,
   type SiteSettings,
 } from '@millrace/shared'
 import { MonthCount } from '../month-count.ts'
-import type { EnrichedHit, OpenRow } from '../pipeline.ts'
+import type { EnrichedHit } from '../pipeline.ts'
 import { bringsNewArrival } from '../steps/arrival.ts'
 import { shortHash } from '../steps/short-hash.ts'
+import { type OpenRow, type OpenSessionRow, VISIT_COLUMNS } from '../visit.ts'
 import { DEDUP_MS, LATENESS_MS, type PartitionState } from './partition-state.ts'
 import {
   emptySessionRow,
@@ -56,7 +56,7 @@ export function step(state: PartitionState, hit: EnrichedHit, rules: SiteRules, 
 }
 
 /** The same hit_id from the same visitor, under its ids of the local day and both neighbours, within one hour of S. */
-function isDuplicate(state: PartitionState, { row, visitor }: EnrichedHit): boolean {
+function isDuplicate(state: PartitionState, { row, sender: { visitor } }: EnrichedHit): boolean {
   const since = state.streamTime - DEDUP_MS
   const { seen } = state
   if (seen.has(row.hit_id, row.visitor_id, since)) return true
@@ -89,11 +89,12 @@ function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): string {
  * local day and both neighbours.
  */
 function findSession(state: PartitionState, hit: EnrichedHit, timeoutMs: number): Session | null {
-  const { row, visitor } = hit
-  let best = nearest(state.sessionsOf(row.visitor_id), hit, timeoutMs, null)
+  const { row, sender } = hit
+  sender.session = state.sessionsOf(row.visitor_id, sender.session)
+  let best = nearest(sender.session, hit, timeoutMs, null)
   for (let day = row.day - 1; day <= row.day + 1; day += 2) {
     if (!state.hasSessionsOf(day)) continue
-    const id = visitor.on(day)
+    const id = sender.visitor.on(day)
     if (id !== '') best = nearest(state.sessionsOf(id), hit, timeoutMs, best)
   }
   return best
@@ -121,13 +122,13 @@ const distance = (session: Session, time: number): number =>
  * A hit fits into a session of its site when the gap is at most the timeout (a longer one ends a session), the span stays
  * within 24 h, both are a bot's or both are not, and it brings no new arrival (an engagement signal brings none).
  */
-function fits(session: Session, { row, arrival }: EnrichedHit, timeoutMs: number): boolean {
+function fits(session: Session, { row }: EnrichedHit, timeoutMs: number): boolean {
   const { time } = row
   if (session.site !== row.site || session.isBot !== row.is_bot) return false
   if (time < session.start - timeoutMs || time > session.end + timeoutMs) return false
   const start = row.type === 'engagement' ? session.start : Math.min(session.start, time)
   if (Math.max(session.end, time) - start > SESSION_CAP_MS) return false
-  return row.type === 'engagement' || !bringsNewArrival(arrival, session.arrival)
+  return row.type === 'engagement' || !bringsNewArrival(row.arrival, session.arrival)
 }
 
 function addHit(state: PartitionState, session: Session, hit: EnrichedHit, changes: SessionChanges): void {
@@ -183,7 +184,7 @@ function addEngagement(state: PartitionState, session: Session, hit: EnrichedHit
 }
 
 /** Of the visitor's page, whichever of its sessions took it: under its ids of the local day and both neighbours. */
-function knownEngagement(state: PartitionState, { row, visitor }: EnrichedHit): number {
+function knownEngagement(state: PartitionState, { row, sender: { visitor } }: EnrichedHit): number {
   let known = state.knownEngagement(row.visitor_id, row.page_id)
   for (let day = row.day - 1; day <= row.day + 1; day += 2) {
     const id = state.hasPagesOf(day) ? visitor.on(day) : ''
@@ -208,7 +209,7 @@ function touch(state: PartitionState, session: Session, row: OpenRow, changes: S
 /** The signed rows of a batch, as bytes: for every session that it changed its stored state and its new one. */
 export class SessionChanges {
   readonly #kp: number
-  readonly #writer = new BlockWriter<SessionRow>(SESSION_BLOCK_COLUMNS)
+  readonly #writer = new BlockWriter<OpenSessionRow>(SESSION_BLOCK_COLUMNS, VISIT_COLUMNS)
   readonly #months = new MonthCount()
   readonly #row = emptySessionRow()
 

@@ -4,6 +4,7 @@ import { UAParser } from 'ua-parser-js'
 import { type NamedProgram, programOf } from './bot-names.ts'
 import { type AgentRule, agentRulesOf } from './bots.ts'
 import { type ClientHints, hintsKey, type KeptHeaders, readClientHints } from './client-hints.ts'
+import { OnePerValue } from './one-per-value.ts'
 import { detach } from './text.ts'
 
 /** What the User-Agent header and the Client Hints tell of a client. '' = not told, or a value that browsers have frozen. */
@@ -21,6 +22,18 @@ export interface Agent {
   readonly platform: 'desktop' | 'mobile' | 'unknown'
   /** By what it says of itself, whatever a site makes of it: a bot whose rule is switched off is still a bot's client. */
   readonly clientKind: 'browser' | 'library' | 'bot'
+}
+
+/** None: what a dead hit has. */
+export const NO_AGENT: Agent = {
+  browser: '',
+  browserVersion: '',
+  os: '',
+  osVersion: '',
+  device: '',
+  deviceType: 'unknown',
+  platform: 'unknown',
+  clientKind: 'browser',
 }
 
 /** A client that was seen, with everything that its headers alone decide. */
@@ -44,6 +57,7 @@ const CACHED_HEADERS = 30_000
 /** Reads the headers of clients, each distinct combination once as long as it stays among the last 30,000. */
 export class AgentReader {
   readonly #known: LRUCache<string, SeenAgent>
+  readonly #distinct = new OnePerValue<Agent>()
 
   constructor(capacity = CACHED_HEADERS) {
     this.#known = new LRUCache({ max: capacity })
@@ -55,7 +69,8 @@ export class AgentReader {
     const key = header + hintsKey(headers)
     let seen = this.#known.get(key)
     if (seen === undefined) {
-      seen = readAgent(header, headers)
+      const { agent, rules } = readAgent(header, headers)
+      seen = { agent: this.#distinct.of(agent), rules }
       this.#known.set(key, seen)
     }
     return seen

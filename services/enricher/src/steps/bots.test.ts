@@ -1,10 +1,18 @@
 import { readFileSync } from 'node:fs'
-import { BOT_REASONS, DEFAULT_SITE_SETTINGS, type SiteSettings } from '@millrace/shared'
+import { BOT_REASONS, BOT_RULES, DEFAULT_SITE_SETTINGS, type SiteSettings } from '@millrace/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readAgent } from './agent.ts'
 import { NAMED_PROGRAMS, programOf } from './bot-names.ts'
-import { AGENT_RULES, judge, REQUEST_RULES, type RequestFacts } from './bots.ts'
+import {
+  AGENT_RULES,
+  judge,
+  REQUEST_RULES,
+  type ReferrerFacts,
+  referrerRulesOf,
+  type SenderFacts,
+  senderRulesOf,
+} from './bots.ts'
 
 const CHROME =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36'
@@ -13,20 +21,13 @@ const SAFARI =
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0'
 const BRANDS = '"Google Chrome";v="141", "Chromium";v="141"'
 
-interface Request {
+interface Request extends SenderFacts, ReferrerFacts {
   readonly userAgent: string
   readonly headers: Record<string, string>
-  readonly inDatacenter: boolean
-  readonly spamReferrer: boolean
-  readonly referrer: unknown
 }
-const request = (
-  userAgent: string,
-  headers: Record<string, string> = {},
-  more: Partial<RequestFacts> = {},
-): Request => ({
+const request = (userAgent: string, headers: Record<string, string> = {}, more: Partial<Request> = {}): Request => ({
   ...{ userAgent, headers, inDatacenter: false, spamReferrer: false, referrer: '' },
-  ...(more as Partial<Request>),
+  ...more,
 })
 
 /** A request that only this rule marks, for each rule that is no name. */
@@ -56,7 +57,7 @@ for (const { rule, token, reason } of NAMED_PROGRAMS) {
 
 const without = (...rules: string[]): SiteSettings => ({ ...DEFAULT_SITE_SETTINGS, disabled_bot_rules: rules })
 const verdict = (sent: Request, site = DEFAULT_SITE_SETTINGS): string =>
-  judge(readAgent(sent.userAgent, sent.headers).rules, sent, site)
+  judge(readAgent(sent.userAgent, sent.headers).rules, senderRulesOf(sent), referrerRulesOf(sent), site)
 const RULES = [...AGENT_RULES, ...REQUEST_RULES]
 
 describe('a bot rule', () => {
@@ -77,6 +78,10 @@ describe('a bot rule', () => {
       expect(BOT_REASONS).toContain(reason)
     },
   )
+
+  it('has its name in the list that settings are checked by', () => {
+    expect(BOT_RULES).toEqual(RULES.map(({ name }) => name))
+  })
 
   it('exists for every reason', () => {
     expect(new Set(RULES.map(({ reason }) => reason))).toEqual(new Set(BOT_REASONS))
@@ -127,7 +132,8 @@ describe('judge', () => {
       fc.property(fc.string({ unit: 'binary' }), headers, names, (userAgent, sent, disabled) => {
         const { rules } = readAgent(userAgent, sent)
         const facts = { headers: sent, inDatacenter: false, spamReferrer: false, referrer: '' }
-        expect(judge(rules, facts, without(...disabled))).toBe(judge(rules, facts, without(...disabled)))
+        const told = () => judge(rules, senderRulesOf(facts), referrerRulesOf(facts), without(...disabled))
+        expect(told()).toBe(told())
       }),
     )
   })

@@ -16,18 +16,23 @@ export interface AgentFacts {
   readonly generic: boolean
 }
 
-/** What only this request tells. */
-export interface RequestFacts {
+/** What a sender tells beside that. */
+export interface SenderFacts {
   readonly headers: KeptHeaders
   /** Its address belongs to a network of MILLRACE_DATACENTER_NETWORKS. */
   readonly inDatacenter: boolean
+}
+
+/** What only this request tells. */
+export interface ReferrerFacts {
   /** As sent; nothing is trusted to be a text. */
   readonly referrer: unknown
   /** The referrer's host is on the spam list. */
   readonly spamReferrer: boolean
 }
 
-interface Rule {
+/** A rule, whatever it looks at. */
+export interface Rule {
   /** What a site switches it off by. */
   readonly name: string
   readonly reason: BotReason
@@ -42,9 +47,12 @@ export interface AgentRule extends Rule {
   readonly test: (facts: AgentFacts) => boolean
 }
 
-/** A rule on a request. */
-export interface RequestRule extends Rule {
-  readonly test: (facts: RequestFacts) => boolean
+interface SenderRule extends Rule {
+  readonly test: (facts: SenderFacts) => boolean
+}
+
+interface ReferrerRule extends Rule {
+  readonly test: (facts: ReferrerFacts) => boolean
 }
 
 /** The platform that a desktop browser's User-Agent header names, in the words of Sec-CH-UA-Platform. */
@@ -142,8 +150,8 @@ export const AGENT_RULES: readonly AgentRule[] = [
 const says = (value: unknown, word: string): boolean =>
   typeof value === 'string' && value.length < 256 && value.toLowerCase().includes(word)
 
-/** Rules on the request; they are asked when no rule on the client has spoken. */
-export const REQUEST_RULES: readonly RequestRule[] = [
+/** Rules on the other headers and the address: decided once, then remembered with the sender. */
+const SENDER_RULES: readonly SenderRule[] = [
   {
     name: 'sec_purpose_prefetch',
     reason: 'prefetch',
@@ -173,6 +181,10 @@ export const REQUEST_RULES: readonly RequestRule[] = [
     source: "the operator's own list",
     test: ({ inDatacenter }) => inDatacenter,
   },
+]
+
+/** Rules on the referrer: decided once, then remembered with it. */
+const REFERRER_RULES: readonly ReferrerRule[] = [
   {
     name: 'referrer_spam',
     reason: 'referrer_spam',
@@ -189,13 +201,28 @@ export const REQUEST_RULES: readonly RequestRule[] = [
   },
 ]
 
-const NO_RULES: readonly AgentRule[] = []
+/** Rules on the request; they are asked when no rule on the client has spoken. */
+export const REQUEST_RULES: readonly Rule[] = [...SENDER_RULES, ...REFERRER_RULES]
 
-/** The rules that a client breaks. Pure; decided once for each client. */
-export function agentRulesOf(facts: AgentFacts): readonly AgentRule[] {
-  const broken = AGENT_RULES.filter((rule) => rule.test(facts))
+/** Most of us break none: one list for all. */
+export const NO_RULES: readonly never[] = []
+
+const brokenOf = <Facts, R extends Rule & { test(facts: Facts): boolean }>(
+  rules: readonly R[],
+  facts: Facts,
+): readonly R[] => {
+  const broken = rules.filter((rule) => rule.test(facts))
   return broken.length === 0 ? NO_RULES : broken
 }
+
+/** The rules that a client breaks. Pure; decided once for each client. */
+export const agentRulesOf = (facts: AgentFacts): readonly AgentRule[] => brokenOf(AGENT_RULES, facts)
+
+/** The rules that a sender breaks, besides those of its client. */
+export const senderRulesOf = (facts: SenderFacts): readonly Rule[] => brokenOf(SENDER_RULES, facts)
+
+/** The rules that a referrer breaks. */
+export const referrerRulesOf = (facts: ReferrerFacts): readonly Rule[] => brokenOf(REFERRER_RULES, facts)
 
 const NONE_DISABLED: ReadonlySet<string> = new Set()
 const disabledOf = new WeakMap<SiteSettings, ReadonlySet<string>>()
@@ -211,10 +238,19 @@ function disabledRules(site: SiteSettings): ReadonlySet<string> {
   return disabled
 }
 
-/** Why a hit is a bot's: the reason of the first rule that speaks and is not switched off; '' = a person's. */
-export function judge(broken: readonly AgentRule[], request: RequestFacts, site: SiteSettings): BotReason | '' {
+/**
+ * Why a hit is a bot's, by the rules that its client, its sender and its referrer break: the reason of the first that is not
+ * switched off; '' = a person's.
+ */
+export function judge(
+  client: readonly Rule[],
+  sender: readonly Rule[],
+  referrer: readonly Rule[],
+  site: SiteSettings,
+): BotReason | '' {
+  if (client === NO_RULES && sender === NO_RULES && referrer === NO_RULES) return ''
   const disabled = disabledRules(site)
-  for (const { name, reason } of broken) if (!disabled.has(name)) return reason
-  for (const { name, reason, test } of REQUEST_RULES) if (test(request) && !disabled.has(name)) return reason
+  for (const broken of [client, sender, referrer])
+    for (const { name, reason } of broken) if (!disabled.has(name)) return reason
   return ''
 }

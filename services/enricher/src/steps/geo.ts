@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { OnePerValue } from './one-per-value.ts'
 import { NOWHERE, type Place, placeOf } from './place.ts'
 
 /** A geographical database, opened. */
@@ -18,6 +19,7 @@ const MAX_REMEMBERED = 50_000
 export class GeoReader {
   #database: GeoDatabase | null
   readonly #places: LRUCache<string, Place>
+  readonly #distinct = new OnePerValue<Place>()
 
   constructor(database: GeoDatabase | null, maxRemembered = MAX_REMEMBERED) {
     this.#database = database
@@ -59,7 +61,7 @@ export class GeoReader {
 
   #look(ip: string): Place {
     try {
-      return this.#database === null || ip === '' ? NOWHERE : placeOf(this.#database.get(ip))
+      return this.#database === null || ip === '' ? NOWHERE : this.#distinct.of(placeOf(this.#database.get(ip)))
     } catch {
       return NOWHERE
     }

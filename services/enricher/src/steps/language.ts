@@ -8,7 +8,8 @@ export interface Language {
   readonly region: string
 }
 
-const NO_LANGUAGE: Language = { language: '', region: '' }
+/** None. */
+export const NO_LANGUAGE: Language = { language: '', region: '' }
 /** A header is read this far: no browser names more. */
 const MAX_LENGTH = 256
 /** Subtags that were replaced, as old browsers still send them (https://www.iana.org/assignments/language-subtag-registry). */

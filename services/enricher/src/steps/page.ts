@@ -1,3 +1,4 @@
+import { Remembered } from './remembered.ts'
 import { detach, MAX_NAME, MAX_PATH, readText } from './text.ts'
 
 /** Where a hit happened. `query` is without `?` and serves the campaign step only: rows never keep it. */
@@ -9,6 +10,9 @@ export interface Page {
 
 /** No host in the DNS is longer. */
 export const MAX_HOST = 253
+/** Most visitors see the same pages, and their sessions keep the paths: they keep one text of them. About 1 KB each. */
+const pages = new Remembered<Page>(10_000)
+const MAX_REMEMBERED_URL = 512
 const NO_PAGE: Page = { hostname: '', path: '', query: '' }
 
 /**
@@ -18,8 +22,12 @@ const NO_PAGE: Page = { hostname: '', path: '', query: '' }
 export function parsePage(url: unknown, urlNeeded: boolean): Page | null {
   if (url === undefined && !urlNeeded) return NO_PAGE
   if (typeof url !== 'string') return null
+  const known = pages.get(url)
+  if (known !== undefined) return known
   const start = schemeEnd(url)
-  return (start > 0 && parsePlain(url, start)) || parseByStandard(url)
+  const page = (start > 0 && parsePlain(url, start)) || parseByStandard(url)
+  if (page !== null && url.length <= MAX_REMEMBERED_URL) pages.set(url, page)
+  return page
 }
 
 /** Where the host begins in `http://` and `https://` written in lower case; 0 = not written so. */

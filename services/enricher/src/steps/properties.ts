@@ -1,3 +1,4 @@
+import { NO_ENTRIES } from '@millrace/shared'
 import { isCardNumber, MASKED_CARD, maskText } from './mask.ts'
 import { readText } from './text.ts'
 
@@ -9,9 +10,7 @@ export interface Properties {
   readonly number: Numbers
 }
 
-const NO_TEXTS: Texts = Object.freeze(Object.create(null))
-const NO_NUMBERS: Numbers = Object.freeze(Object.create(null))
-const NO_PROPERTIES: Properties = { text: NO_TEXTS, number: NO_NUMBERS }
+const NO_PROPERTIES: Properties = { text: NO_ENTRIES, number: NO_ENTRIES }
 const MAX_KEY = 64
 const MAX_PROPS = 30
 const MAX_PROP = 2_048
@@ -56,7 +55,7 @@ function readValue(value: string, max: number, mask: boolean): string {
 
 /** Tags of a page: texts; the rest is left out. Values are masked as those of properties. */
 export function readTags(tags: unknown, mask: boolean): Texts {
-  if (!isObject(tags)) return NO_TEXTS
+  if (!isObject(tags)) return NO_ENTRIES
   const texts: Record<string, string> = Object.create(null)
   let count = 0
   for (const key in tags) {

@@ -13,6 +13,8 @@ export interface Screen {
   readonly orientation: '' | 'landscape' | 'portrait'
 }
 
+/** Nothing told. */
+export const NO_SCREEN: Screen = { width: 0, height: 0, class: '', pixelRatio: 0, orientation: '' }
 const MAX_PIXELS = 65_535
 const MAX_RATIO = 100
 
@@ -33,17 +35,36 @@ interface SentScreen {
   readonly pixel_ratio?: unknown
 }
 
-/** Reads what a hit says of its screen; nothing in `sent` is trusted to have the right type. `os` as in the agent. */
+/** The same few screens come again and again, by width and height; emptied when it is full. */
+const known = new Map<number, Screen[]>()
+const MAX_KNOWN = 5_000
+const MAX_ALIKE = 16
+
+/**
+ * Reads what a hit says of its screen; nothing in `sent` is trusted to have the right type. `os` as in the agent. Most often
+ * the same object for the same screen.
+ */
 export function readScreen(sent: SentScreen, os: string): Screen {
   const width = readCount(sent.screen_width, MAX_PIXELS)
   const height = readCount(sent.screen_height, MAX_PIXELS)
-  return {
-    width,
-    height,
-    class: classOf(width),
-    pixelRatio: readMeasure(sent.pixel_ratio, MAX_RATIO),
-    orientation: orientationOf(width, height, readCount(sent.viewport_width, MAX_PIXELS), os),
+  const pixelRatio = readMeasure(sent.pixel_ratio, MAX_RATIO)
+  const orientation = orientationOf(width, height, readCount(sent.viewport_width, MAX_PIXELS), os)
+  const alike = known.get(width * (MAX_PIXELS + 1) + height)
+  if (alike !== undefined) {
+    for (const screen of alike)
+      if (screen.pixelRatio === pixelRatio && screen.orientation === orientation) return screen
   }
+  return remember({ width, height, class: classOf(width), pixelRatio, orientation })
+}
+
+function remember(screen: Screen): Screen {
+  if (known.size >= MAX_KNOWN) known.clear()
+  const key = screen.width * (MAX_PIXELS + 1) + screen.height
+  const alike = known.get(key)
+  // Zoom makes ratios of any kind: of one size only so many are remembered.
+  if (alike === undefined || alike.length >= MAX_ALIKE) known.set(key, [screen])
+  else alike.push(screen)
+  return screen
 }
 
 function classOf(width: number): Screen['class'] {

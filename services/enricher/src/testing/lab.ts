@@ -1,8 +1,10 @@
 /** One partition without a log: raw records in, enriched records out, for tests of everything but the log. */
 import type { StoredRecord } from '@millrace/log'
 import {
+  BlockWriter,
   DEFAULT_SITE_SETTINGS,
   type EnrichedRecord,
+  HIT_COLUMNS,
   type HitRow,
   LocalDays,
   readRows,
@@ -17,6 +19,7 @@ import { StateReader } from '../sessions/restore-rows.ts'
 import type { SiteRules } from '../sessions/step.ts'
 import { AgentReader } from '../steps/agent.ts'
 import { GeoReader } from '../steps/geo.ts'
+import { type OpenRow, VISIT_COLUMNS } from '../visit.ts'
 
 export const MINUTE = 60_000
 
@@ -92,6 +95,13 @@ export class Lab {
   sessionRows(): SessionRow[] {
     return this.records.flatMap(({ sessions }) => readRows<SessionRow>(sessions))
   }
+}
+
+/** A row as it is stored. */
+export function storedRow(row: OpenRow): HitRow {
+  const writer = new BlockWriter<OpenRow>(HIT_COLUMNS, VISIT_COLUMNS)
+  writer.append(row)
+  return readRows<HitRow>(writer.finish())[0]!
 }
 
 /** What remains when rows of sign -1 take back those of sign +1. @throws Error when one takes back what was not there */
