@@ -12,6 +12,9 @@ export interface ServerOptions {
   readonly requestTimeoutMs: number
 }
 
+/** The clock, KILL and the schema are answered at once, or the server does not answer: no insert waits longer for them. */
+const INSPECT_TIMEOUT_MS = 30_000
+
 /** The answer's status is final: an error in mid-query must not look like a success with text in it. */
 const HTTP_SETTINGS = { wait_end_of_query: 1 } as const
 
@@ -53,7 +56,7 @@ class ServerEngine implements Engine {
   }
 
   inspect<Row>(sql: string): Promise<Row[]> {
-    return this.query<Row>(sql, {})
+    return this.query<Row>(sql, { signal: AbortSignal.timeout(INSPECT_TIMEOUT_MS) })
   }
 
   command(sql: string, options: CommandOptions): Promise<void> {

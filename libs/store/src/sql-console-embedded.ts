@@ -106,8 +106,10 @@ class EmbeddedSession implements SqlSession {
     try {
       const result = await run(this.#session, sql, format)
       const { rowsRead, bytesRead, elapsed } = result
+      const body = result.bytes()
       return {
-        bytes: result.bytes(),
+        body,
+        resultBytes: body.length,
         readRows: rowsRead,
         readBytes: bytesRead,
         elapsedNs: Math.round(elapsed * 1e9),

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
 import type { SqlAnswer, SqlConsole, SqlScope, SqlSession } from './sql-console.ts'
 import { refusalOf } from './sql-console-error.ts'
 import { literal, plainName } from './sql-text.ts'
-import { StoreUnavailable } from './store.ts'
+import { StoreRefused, StoreUnavailable } from './store.ts'
 
 /** Above the longest time that a statement may take: then the server itself ends it. */
 const PATIENCE_MS = 120_000
@@ -14,8 +16,7 @@ const SIDE_BY_SIDE = 4
 export async function openServerConsole(url: string): Promise<SqlConsole> {
   const server = new Server(url)
   const inspect = async <Row>(sql: string): Promise<Row[]> => {
-    const { bytes } = await server.ask(`${sql} FORMAT JSONEachRow`, {})
-    const lines = Buffer.from(bytes).toString().split('\n').filter(Boolean)
+    const lines = (await server.text(`${sql} FORMAT JSONEachRow`, {})).split('\n').filter(Boolean)
     return lines.map((line) => JSON.parse(line) as Row)
   }
   const [about] = await inspect<{ version: string; timezone: string }>(
@@ -43,36 +44,52 @@ class Server {
       : {}
   }
 
-  /** One statement; the answer is sent when it is complete, so that its status is final. */
+  /** One statement; the server answers when the answer is complete, so that its status is final. The body is as long on its way as it is read. */
   async ask(sql: string, parameters: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<SqlAnswer> {
     const url = new URL(this.#url)
     for (const [name, value] of Object.entries({ ...parameters, wait_end_of_query: '1' })) {
       url.searchParams.set(name, value)
     }
-    const patience = AbortSignal.timeout(PATIENCE_MS)
-    const ends = signal ? AbortSignal.any([signal, patience]) : patience
-    const answer = await exchange(url, { method: 'POST', headers: this.#headers, body: sql, signal: ends }).catch(
-      (error: Error) => {
-        if (signal?.aborted) throw signal.reason
-        throw new StoreUnavailable(`ClickHouse did not answer: ${error.name}`)
-      },
-    )
-    if (answer.headers.has('x-clickhouse-exception-code') || !answer.ok) {
-      throw refusalOf(answer.bytes.toString()) ?? new StoreUnavailable(`ClickHouse answered with ${answer.status}`)
+    const patience = new AbortController()
+    const timer = setTimeout(() => patience.abort(), PATIENCE_MS)
+    const ends = signal ? AbortSignal.any([signal, patience.signal]) : patience.signal
+    try {
+      const answer = await fetch(url, { method: 'POST', headers: this.#headers, body: sql, signal: ends })
+      if (answer.ok && !answer.headers.has('x-clickhouse-exception-code')) {
+        const body = answer.body ? Readable.fromWeb(answer.body as ReadableStream) : Buffer.alloc(0)
+        return { body, ...summaryOf(answer.headers.get('x-clickhouse-summary')) }
+      }
+      throw refusalOf(await answer.text()) ?? new StoreUnavailable(`ClickHouse answered with ${answer.status}`)
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      if (error instanceof StoreRefused || error instanceof StoreUnavailable) throw error
+      throw new StoreUnavailable(`ClickHouse did not answer: ${(error as Error).name}`)
+    } finally {
+      clearTimeout(timer)
     }
-    return { bytes: answer.bytes, ...summaryOf(answer.headers.get('x-clickhouse-summary')) }
+  }
+
+  /** The answer to a statement of ours, as text. */
+  async text(sql: string, parameters: Readonly<Record<string, string>>): Promise<string> {
+    const { body } = await this.ask(sql, parameters)
+    const chunks: Buffer[] = []
+    try {
+      for await (const chunk of Readable.from(body)) chunks.push(chunk as Buffer)
+    } catch (error) {
+      throw new StoreUnavailable(`ClickHouse did not answer: ${(error as Error).name}`)
+    }
+    return Buffer.concat(chunks).toString()
   }
 }
 
-async function exchange(url: URL, request: RequestInit) {
-  const response = await fetch(url, request)
-  const { headers, ok, status } = response
-  return { headers, ok, status, bytes: Buffer.from(await response.arrayBuffer()) }
-}
-
-function summaryOf(text: string | null): Omit<SqlAnswer, 'bytes'> {
-  const { read_rows = 0, read_bytes = 0, elapsed_ns = 0 } = JSON.parse(text ?? '{}')
-  return { readRows: Number(read_rows), readBytes: Number(read_bytes), elapsedNs: Number(elapsed_ns) }
+function summaryOf(text: string | null): Omit<SqlAnswer, 'body'> {
+  const { read_rows = 0, read_bytes = 0, elapsed_ns = 0, result_bytes = 0 } = JSON.parse(text ?? '{}')
+  return {
+    resultBytes: Number(result_bytes),
+    readRows: Number(read_rows),
+    readBytes: Number(read_bytes),
+    elapsedNs: Number(elapsed_ns),
+  }
 }
 
 /** The server keeps no session: each request carries the settings, `readonly = 1` among them. */
@@ -109,7 +126,7 @@ class ServerSession implements SqlSession {
   }
 
   async #text(sql: string): Promise<string> {
-    const text = Buffer.from((await this.#server.ask(sql, this.#parameters)).bytes).toString()
+    const text = await this.#server.text(sql, this.#parameters)
     return text.endsWith('\n') ? text.slice(0, -1) : text
   }
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { openEmbeddedConsole } from './sql-console-embedded.ts'
 import { openServerConsole } from './sql-console-server.ts'
 
@@ -9,9 +10,13 @@ export interface SqlScope {
   readonly settings: Readonly<Record<string, string | number>>
 }
 
-/** An answer, whole: its size is bounded by the limits of the session. */
+/**
+ * An answer that is complete in the engine: no error comes after it. The embedded engine gives it whole, a server as it is
+ * taken; its size is bounded by the limits of the session.
+ */
 export interface SqlAnswer {
-  readonly bytes: Uint8Array
+  readonly body: Uint8Array | Readable
+  readonly resultBytes: number
   readonly readRows: number
   readonly readBytes: number
   readonly elapsedNs: number

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { CLUSTER_COMMAND_SETTINGS, literal, type Store, StoreRefused } from '@millrace/store'
-import { REBUILD_COMMENT } from './steps.ts'
+import { REBUILD_COMMENT } from './insert-alone.ts'
 
 /** Longer than any statement may take without an answer. */
 const LEASE_MS = 5 * 60_000

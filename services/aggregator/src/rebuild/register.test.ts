@@ -11,17 +11,23 @@ import type { Rebuilds } from './run.ts'
 import { countRebuild, rebuildSteps } from './steps.ts'
 
 const DAY_MS = 86_400_000
+/** Some dozens of statements, each of which may have to wait for a disk. */
+const PATIENCE_MS = 240_000
 const LAST = LAST_MS / DAY_MS
 const NOW_MS = LAST_MS + 10 * DAY_MS
 const site = randomSite('blog', 30, 8)
+const shop = randomSite('shop', 20, 9)
+const INSTALLATION_KEEPS = 18
 const sites: Record<string, SiteSettings> = {
   blog: { ...DEFAULT_SITE_SETTINGS, timezone: 'Asia/Tokyo', retention_days: 20 },
+  shop: DEFAULT_SITE_SETTINGS,
+  archive: { ...DEFAULT_SITE_SETTINGS, retention_days: 0 },
 }
 
 let filled: FilledStore
 let opened: { server: Server; rebuilds: Rebuilds }
 beforeAll(async () => {
-  filled = await openFilledStore([site])
+  filled = await openFilledStore([site, shop])
   opened = await open()
 })
 afterAll(async () => {
@@ -37,7 +43,7 @@ async function open(): Promise<{ server: Server; rebuilds: Rebuilds }> {
     server,
     store: filled.store,
     config: { settingsOf: (id) => sites[id] ?? null },
-    settings: { MILLRACE_TIMEZONE: 'UTC', MILLRACE_RETENTION_DAYS: 0 },
+    settings: { MILLRACE_TIMEZONE: 'UTC', MILLRACE_RETENTION_DAYS: INSTALLATION_KEEPS },
     completeUntil: async () => NOW_MS,
     clock: () => NOW_MS,
   })
@@ -58,16 +64,20 @@ async function ask(method: 'GET' | 'POST', body?: unknown, id = 'blog', key = 'o
   return { status: answer.statusCode, body: answer.json() as Record<string, unknown> }
 }
 
-const done = () =>
-  waitUntil('the rebuild is done', async () => {
-    const { body } = await ask('GET')
-    return body.state === 'done' ? body : null
-  })
+const done = (id = 'blog') =>
+  waitUntil(
+    'the rebuild is done',
+    async () => {
+      const { body } = await ask('GET', undefined, id)
+      return body.state === 'done' ? body : null
+    },
+    PATIENCE_MS,
+  )
 
 const keepFrom = (NOW_MS + 9 * 3_600_000) / DAY_MS - 20
 const plan = { site: 'blog', zone: 'Asia/Tokyo', from: 0, to: LAST + 6, keepFrom: Math.floor(keepFrom) }
 
-describe('/v1/sites/SITE/rebuild', () => {
+describe('/v1/sites/SITE/rebuild', { timeout: 2 * PATIENCE_MS }, () => {
   it.each([
     [{ from: 'yesterday' }, '/from'],
     [{ to: '2026-02-30' }, '/to'],
@@ -116,6 +126,22 @@ describe('/v1/sites/SITE/rebuild', () => {
     await done()
     const expected = rebuiltRows({ hits: site.hits, sessions: site.signed }, plan)
     expect(await readContents(filled.store, 'blog')).toEqual(contentsOf(expected, 'blog'))
+  })
+
+  it('keeps what the installation says where a site says nothing, and all where it says so', async () => {
+    const today = Math.floor(NOW_MS / DAY_MS)
+    expect((await ask('POST', { dry_run: true }, 'archive')).body).not.toHaveProperty('keep_from')
+    const kept = { site: 'shop', zone: 'UTC', from: 0, to: LAST + 6, keepFrom: today - INSTALLATION_KEEPS }
+    const expected = rebuiltRows({ hits: shop.hits, sessions: shop.signed }, kept)
+    expect(expected.hits.length).toBeLessThan(shop.hits.length)
+    const { body } = await ask('POST', {}, 'shop')
+    expect(body).toMatchObject({
+      state: 'running',
+      keep_from: dateOfDay(kept.keepFrom),
+      hits_kept: expected.hits.length,
+    })
+    await done('shop')
+    expect(await readContents(filled.store, 'shop')).toEqual(contentsOf(expected, 'shop'))
   })
 
   it('continues at its start what was interrupted', async () => {

@@ -1,13 +1,17 @@
 /** /v1/sites/SITE/rebuild: gives stored hits the days that the site's settings say now. */
 import { randomUUID } from 'node:crypto'
 import type { ConfigBook } from '@millrace/config'
-import { accessOf, type FastifyRequest, isForSite, type Server } from '@millrace/server'
+import type { Server } from '@millrace/server'
 import { dateOfDay, dayOfDate, MillraceError } from '@millrace/shared'
-import { type Store, StoreRefused, StoreUnavailable } from '@millrace/store'
+import type { Store } from '@millrace/store'
+import { readDue } from '../deletion/due.ts'
+import { countHidden } from '../deletion/hide.ts'
+import { addDeletionRoutes } from '../deletion/register.ts'
 import { findZone } from '../query/zones.ts'
-import { planRebuild, type RebuildPlan } from './plan.ts'
+import { lastClosedDay, planRebuild, type RebuildPlan } from './plan.ts'
 import type { RebuildCounts } from './progress.ts'
 import { type Rebuilds, startRebuilds } from './run.ts'
+import { allowedSite, asking, fieldsOf, type OfSite, readJson, wrong } from './site-requests.ts'
 import { countRebuild, withoutOpenSessions } from './steps.ts'
 
 export interface RebuildApi {
@@ -22,9 +26,6 @@ export interface RebuildApi {
 }
 
 const MAX_BODY_BYTES = 64 * 1024
-interface OfSite {
-  Params: { id: string }
-}
 interface Wanted {
   readonly from: number | null
   readonly to: number | null
@@ -32,11 +33,11 @@ interface Wanted {
 }
 
 /**
- * Adds POST and GET /v1/sites/SITE/rebuild, and continues what was interrupted. Guard /v1/sites, call this before the server
- * listens, and close it before the store.
+ * Adds POST and GET /v1/sites/SITE/rebuild and /v1/sites/SITE/deletions, continues what was interrupted, and deletes what is
+ * hidden when its days are closed. Guard /v1/sites, call this before the server listens, and close it before the store.
  */
 export function registerRebuildApi(api: RebuildApi): Rebuilds {
-  const rebuilds = startRebuilds({ store: api.store, logger: api.server.logger })
+  const rebuilds = startRebuilds({ store: api.store, logger: api.server.logger, due: () => plansOfDue(api) })
   api.server.app.register(async (app) => {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, readJson)
@@ -64,6 +65,7 @@ export function registerRebuildApi(api: RebuildApi): Rebuilds {
       api.server.logger.info({ audit: true, site, rebuild: plan.id }, 'rebuild begun')
       return reply.code(202).send({ ...show(begun.plan, begun.counts), state: 'running' })
     })
+    addDeletionRoutes(app, api, rebuilds)
   })
   return rebuilds
 }
@@ -88,51 +90,48 @@ const show = ({ id, site, zone, from, to, keepFrom }: RebuildPlan, counts: Rebui
 })
 
 /** null = none of the days is closed. @throws MillraceError site_unknown */
-async function planFor(api: RebuildApi, site: string, { from, to }: Wanted): Promise<RebuildPlan | null> {
+async function planFor(
+  api: RebuildApi,
+  site: string,
+  wanted: Pick<Wanted, 'from' | 'to'>,
+): Promise<RebuildPlan | null> {
+  if (!api.config.settingsOf(site)) throw new MillraceError('site_unknown', 'There is no site with this id.')
+  return planClosed(api, site, wanted, await api.completeUntil())
+}
+
+/** By what the site says now; one that was removed is rebuilt as the installation says. */
+async function planClosed(
+  api: RebuildApi,
+  site: string,
+  { from, to }: Pick<Wanted, 'from' | 'to'>,
+  completeUntilMs: number,
+): Promise<RebuildPlan | null> {
   const said = api.config.settingsOf(site)
-  if (!said) throw new MillraceError('site_unknown', 'There is no site with this id.')
-  const zone = findZone(said.timezone || api.settings.MILLRACE_TIMEZONE)
+  const zone = findZone(said?.timezone || api.settings.MILLRACE_TIMEZONE)
   if (!zone) throw new MillraceError('timezone_unknown', 'The time zone of the site is not known here.')
-  const retentionDays = said.retention_days === -1 ? api.settings.MILLRACE_RETENTION_DAYS : said.retention_days
+  const own = said?.retention_days ?? 0
+  const retentionDays = own === -1 ? api.settings.MILLRACE_RETENTION_DAYS : own
+  const wish = { id: randomUUID(), site, zone, retentionDays, from, to }
+  const plan = planRebuild(wish, (api.clock ?? Date.now)(), completeUntilMs)
+  return plan && withoutOpenSessions(api, plan, completeUntilMs)
+}
+
+/** The rebuilds that delete what is hidden, as far as its days are closed. */
+async function plansOfDue(api: RebuildApi): Promise<RebuildPlan[]> {
+  if ((await countHidden(api.store)) === 0) return []
   const complete = await api.completeUntil()
-  const plan = planRebuild(
-    { id: randomUUID(), site, zone, retentionDays, from, to },
-    (api.clock ?? Date.now)(),
-    complete,
-  )
-  return plan && withoutOpenSessions(api, plan, complete)
-}
-
-/** Errors of the store are answered as such. */
-async function asking<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (error) {
-    if (error instanceof StoreUnavailable || error instanceof StoreRefused)
-      throw new MillraceError('store_unavailable', 'The store did not answer. What was begun is continued by itself.')
-    throw error
+  const plans: RebuildPlan[] = []
+  const closed = lastClosedDay(Math.min((api.clock ?? Date.now)(), complete))
+  for (const { site, from, to } of await readDue(api.store, closed)) {
+    const plan = await planClosed(api, site, { from, to }, complete)
+    // Shortened, because sessions in it may still change: then it waits, all of it.
+    if (plan && plan.to === to) plans.push(plan)
   }
-}
-
-/** @throws MillraceError forbidden */
-function allowedSite(request: FastifyRequest<OfSite>): string {
-  const { id } = request.params
-  if (isForSite(accessOf(request), id)) return id
-  throw new MillraceError('forbidden', 'The key is not for this site.')
-}
-
-async function readJson(_request: unknown, body: Buffer): Promise<unknown> {
-  if (body.length === 0) return {}
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
-  } catch {
-    throw new MillraceError('json_invalid', 'The body must be one JSON object in UTF-8.')
-  }
+  return plans
 }
 
 function readWanted(body: unknown): Wanted {
-  if (typeof (body ?? {}) !== 'object' || Array.isArray(body)) throw wrong('', 'The body must be a JSON object.')
-  const { from, to, dry_run: dryRun = false, ...more } = (body ?? {}) as Record<string, unknown>
+  const { from, to, dry_run: dryRun = false, ...more } = fieldsOf(body)
   const [unknown] = Object.keys(more)
   if (unknown !== undefined) throw wrong(unknown, 'is not known')
   if (typeof dryRun !== 'boolean') throw wrong('dry_run', 'must be true or false')
@@ -146,11 +145,4 @@ function readDay(name: string, value: unknown): number | null {
   const day = typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value) ? dayOfDate(value) : Number.NaN
   if (Number.isNaN(day) || dateOfDay(day) !== value) throw wrong(name, 'must be a date such as 2026-11-22')
   return day
-}
-
-function wrong(name: string, detail: string): MillraceError {
-  if (name === '') return new MillraceError('field_invalid', detail)
-  return new MillraceError('field_invalid', `/${name} ${detail}.`, [
-    { code: 'field_invalid', pointer: `/${name}`, detail },
-  ])
 }

@@ -1,5 +1,5 @@
-import { promisify } from 'node:util'
-import { brotliCompress, constants, deflate, gzip } from 'node:zlib'
+import { pipeline, Readable, type Transform } from 'node:stream'
+import { constants, createBrotliCompress, createDeflate, createGzip } from 'node:zlib'
 import { type FastifyReply, problemOf, sendProblem } from '@millrace/server'
 import { MillraceError } from '@millrace/shared'
 import { StoreRefused } from '@millrace/store'
@@ -14,24 +14,28 @@ import type { Answered } from './run-sql.ts'
 /** How errors are told: as ClickHouse does, or as the rest of our API does. */
 export type Dialect = 'clickhouse' | 'v1'
 
-const COMPRESS: Readonly<Record<'gzip' | 'deflate' | 'br', (bytes: Uint8Array) => Promise<Buffer>>> = {
-  gzip: (bytes) => promisify(gzip)(bytes, { level: 1 }),
-  deflate: (bytes) => promisify(deflate)(bytes, { level: 1 }),
-  br: (bytes) => promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+const COMPRESS: Readonly<Record<'gzip' | 'deflate' | 'br', () => Transform>> = {
+  gzip: () => createGzip({ level: 1 }),
+  deflate: () => createDeflate({ level: 1 }),
+  br: () => createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
 }
 
-/** Sends an answer with the headers that ClickHouse's clients read. */
+/** Sends an answer with the headers that ClickHouse's clients read; what comes as a stream is not held here. */
 export async function sendAnswer(answered: Answered, { encoding }: SqlRequest, reply: FastifyReply): Promise<unknown> {
-  const { bytes, format, readRows, readBytes, elapsedNs } = answered
-  const counts = { read_rows: readRows, read_bytes: readBytes, result_bytes: bytes.length, elapsed_ns: elapsedNs }
+  const { body, format, readRows, readBytes, resultBytes, elapsedNs } = answered
+  const counts = { read_rows: readRows, read_bytes: readBytes, result_bytes: resultBytes, elapsed_ns: elapsedNs }
   reply
     .header('x-clickhouse-format', format)
     .header('x-clickhouse-summary', textNumbers(counts))
     .header('content-type', FORMATS.get(format)!)
     .header('x-content-type-options', 'nosniff')
-  if (encoding === null) return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  const sent = body instanceof Readable ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (encoding === null) return reply.send(sent)
   reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
-  return reply.send(await COMPRESS[encoding](bytes))
+  const compressed = COMPRESS[encoding]()
+  // Who reads it is told of an error by the end of the stream; there is nobody else to tell.
+  pipeline(Readable.from(sent instanceof Readable ? sent : [sent]), compressed, () => undefined)
+  return reply.send(compressed)
 }
 
 /** ClickHouse writes these numbers as texts. */

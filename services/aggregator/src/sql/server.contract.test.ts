@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { type ClickHouseServer, startClickHouseServer } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CANARY, type SqlServer, startSqlServer } from './sql-server.fixture.ts'
@@ -35,6 +36,22 @@ describe('SQL on a ClickHouse server', () => {
     ['SELECT name FROM system.databases', '', 'analytics\n'],
   ])('it answers %s', async (sql, search, expected) => {
     expect(await ask(sql, search)).toEqual({ code: null, text: expected })
+  })
+
+  test('it passes a large answer on as it comes, compressed if the client likes', async () => {
+    const sql = "SELECT number, repeat('x', 1000) FROM numbers(20000) FORMAT TSV"
+    const expected = Array.from({ length: 20_000 }, (_, n) => `${n}\t${'x'.repeat(1000)}\n`).join('')
+    const session = await server.console.open({ params: new Map(), settings: {} })
+    const { body, resultBytes } = await session.run(sql.replace(' FORMAT TSV', ''), 'TSV', AbortSignal.timeout(60_000))
+    expect(body).toBeInstanceOf(Readable)
+    expect(resultBytes).toBe(expected.length)
+    for await (const _ of body);
+    expect((await ask(sql)).text === expected).toBe(true)
+    const compressed = await fetch(`${server.url}/clickhouse/?enable_http_compression=1`, {
+      ...{ method: 'POST', body: sql, headers: { 'accept-encoding': 'gzip' } },
+    })
+    expect(compressed.headers.get('content-encoding')).toBe('gzip')
+    expect((await compressed.text()) === expected).toBe(true)
   })
 
   test.each([
