@@ -2,10 +2,10 @@
  * `npm run bench -- query`: how long reports of one site take that has 10 M hits (and 1 M) of 90 days, made by a script with a seed;
  * asked through the functions that answer POST /v1/query and /v1/reports, without HTTP. Each report is asked once to warm up,
  * then --times times (11), the reports in turn. Options: --hits 1000000,10000000 --times --data FOLDER (kept and used
- * again) --only PART_OF_NAME --verbose --no-write.
+ * again) --only PART_OF_NAME --ingest HITS_A_SECOND (0; of another site, while it is asked) --verbose --no-write.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -14,6 +14,7 @@ import { dayOfDate } from '@millrace/shared'
 import { migrate, openStore, type Store } from '@millrace/store'
 import { memoryOf } from './measure-process.ts'
 import { fillSite } from './query/fill-site.ts'
+import { startIngest } from './query/ingest.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -21,6 +22,7 @@ const { values: args } = parseArgs({
     times: { type: 'string', default: '11' },
     data: { type: 'string' },
     only: { type: 'string', default: '' },
+    ingest: { type: 'string', default: '0' },
     verbose: { type: 'boolean', default: false },
     'no-write': { type: 'boolean', default: false },
   },
@@ -177,13 +179,24 @@ async function run(hits: number): Promise<string> {
   const [counted] = await store.query<{ hits: number; mb: number }>(
     `SELECT toFloat64(count()) AS hits, (SELECT toFloat64(sum(bytes_on_disk)) / 1e6 FROM system.parts WHERE active) AS mb FROM millrace.hits`,
   )
+  const rate = Number(args.ingest)
+  const live = { site: 'live', lastDay: dayOfDate(LAST_DATE), days: 1 }
+  const loadBefore = loadavg()[0]!
+  const stop = rate > 0 ? await startIngest(dataDir, rate, live) : null
   const measured = await measure(store, Number(args.times))
+  const ingested = (await stop?.()) ?? 0
   const memory = memoryOf(process.pid)
   await store.close()
   if (kept === null) rmSync(dataDir, { recursive: true, force: true })
   const head = `## ${Math.round(counted!.hits).toLocaleString('en')} hits of ${DAYS} days (${Math.round(counted!.mb)} MB on disk)`
   const used = `Memory of the process, engine included: ${Math.round(memory.nowMb)} MB, at most ${Math.round(memory.peakMb)} MB.`
-  return `${head}\n\n${tableOf(measured)}\n\n${used}\n`
+  const beside = [
+    `Load of the machine before: ${loadBefore.toFixed(1)} on ${cpus().length} processors.`,
+    ...(rate > 0
+      ? [`Hits of another site came in meanwhile: ${Math.round(ingested).toLocaleString('en')} a second.`]
+      : []),
+  ].join(' ')
+  return `${head}\n\n${tableOf(measured)}\n\n${beside} ${used}\n`
 }
 
 const sections: string[] = []

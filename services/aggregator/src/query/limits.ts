@@ -10,6 +10,10 @@ const QUERY_LIMITS = {
   max_bytes_before_external_group_by: 1_000_000_000,
   max_bytes_before_external_sort: 1_000_000_000,
   max_threads: 2,
+  /** A larger set of ids is looked up row by row: to compare it with each range of the key first takes far longer. */
+  use_index_for_in_with_subqueries_max_values: 1_000,
+  /** Bytes. Few of a granule's bytes belong to one column: of 128 KB, the default, most would be read in vain. */
+  max_read_buffer_size_local_fs: 32_768,
 } as const
 
 /** Asks the store, every query within QUERY_LIMITS; ends them when the signal says so. */

@@ -58,7 +58,12 @@ const SESSION_ONLY: Readonly<Record<string, keyof SessionRow>> = {
   session_events: 'events',
   session_duration_ms: 'duration_ms',
 }
-const SESSION_TELLS = ['hostname', 'browser', 'country', 'referrer', 'entry_path', ...Object.keys(SESSION_ONLY)]
+const SESSION_TELLS = [
+  ...['hostname', 'browser', 'country', 'referrer', 'entry_path', 'referrer_name', 'channel', 'click_id_kind'],
+  ...['utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term', 'region', 'city', 'browser_version'],
+  ...['os', 'os_version', 'device', 'device_type', 'platform', 'client_kind', 'language', 'screen_class', 'bot_reason'],
+  ...Object.keys(SESSION_ONLY),
+]
 const TIME = ['minute', 'hour', 'day', 'week', 'month', 'year', 'weekday', 'hour_of_day']
 
 /** Every row with a number that is not 0, by its dimension values joined with tabs; the total is the row '' of a query without dimensions. */

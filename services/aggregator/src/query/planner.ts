@@ -14,6 +14,7 @@ import {
   fromEntries,
   fromExits,
   fromHits,
+  fromQuarters,
   fromSessions,
   fromViews,
   type PartSql,
@@ -53,7 +54,7 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
   const question = ask(query, range, context.siteZone)
   const totalsSource = chooseSource({ ...query, dimensions: [] }, range, context)
   const isSketch = (from: Source): boolean => from === 'daily_totals' && query.metrics.includes('visitors')
-  const isRaw = totalsSource !== 'daily_totals' && totalsSource !== 'daily_pages'
+  const isRaw = totalsSource === 'hits' || totalsSource === 'sessions' || totalsSource === 'hits_and_sessions'
   const totalsInRows = keys === null && question.dimensions.length > 0 && isRaw && rowsAddUp(question)
   const fill = question.dimensions.length > 0 && question.dimensions.every(isTime)
   return {
@@ -130,6 +131,7 @@ const OF_PARTS: Record<Part, PartSql> = {
 
 function partsOf(source: Source, question: Question): PartSql[] {
   if (source === 'daily_pages') return [fromDailyPages]
+  if (source === 'quarter_hours') return [fromQuarters]
   const asked = { ...measuresOf(question.metrics), ...(foldsPages(question) && { entries: [], exits: [] }) }
   const ofParts =
     source === 'daily_totals' ? { ...OF_PARTS, hits: fromDailyHits, sessions: fromDailySessions } : OF_PARTS

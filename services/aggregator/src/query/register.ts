@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from '@millrace/server'
+import { withoutHidden } from '../deletion/hidden.ts'
 import { answerReport } from './answer-report.ts'
 import { type Asking, askStore } from './ask-store.ts'
 import { queryFacts } from './facts.ts'
@@ -19,7 +20,7 @@ export function registerQueryApi(api: QueryApi): void {
       { parseAs: 'buffer', bodyLimit: MAX_QUERY_BYTES },
       async (_: unknown, body: Buffer) => body,
     )
-    const asking: Asking = { api, facts }
+    const asking: Asking = { api: { ...api, store: withoutHidden(api.store) }, facts }
     app.post('/v1/query', (request, reply) => answer(readBody(request.body), asking, request, reply))
     app.get('/v1/query', (request, reply) => answer(readParameters(searchOf(request)), asking, request, reply))
     addReportRoutes(app, asking)

@@ -187,6 +187,14 @@ function cases(): Case[] {
         make({ metrics, dimensions, filter: undefined, period: PERIODS[0]!, timezone: SITE_ZONE }),
       ),
     ),
+    ...ZONES.flatMap((timezone, i) =>
+      [['hour'], ['weekday', 'hour_of_day'], ['day']].map((dimensions) =>
+        make({ timezone, period: PERIODS[i % 2]!, dimensions, filter: undefined, metrics: ['page_views'] }),
+      ),
+    ),
+    ...[['path'], ['title', 'tags.section']].flatMap((dimensions) =>
+      FILTERS.slice(0, 6).map((filter) => make({ dimensions, filter, metrics: ['sessions', 'bounce_rate'] })),
+    ),
     ...[['path'], ['tags.section'], ['exit_path'], ['browser'], ['day', 'title']].map((dimensions) =>
       make({ dimensions, metrics: SUMS, filter: FILTERS[1] }),
     ),
@@ -217,7 +225,7 @@ function expected(one: Case, dimensions = one.dimensions): Map<string, Numbers> 
 
 describe('a report', () => {
   test('equals a plain recount for every metric, dimension, zone, filter and period', {
-    timeout: 240_000,
+    timeout: 600_000,
   }, async () => {
     const sources = new Set<string>()
     let compared = 0
@@ -231,7 +239,9 @@ describe('a report', () => {
       expect(Object.fromEntries(totals), `totals of ${JSON.stringify(one)}`).toEqual(close(expected(one, [])))
       compared += wanted.size
     }
-    expect(sources).toEqual(new Set(['hits', 'hits_and_sessions', 'daily_totals', 'daily_pages', 'sessions']))
+    expect(sources).toEqual(
+      new Set(['hits', 'hits_and_sessions', 'daily_totals', 'daily_pages', 'quarter_hours', 'sessions']),
+    )
     expect(compared).toBeGreaterThan(2_000)
   })
 

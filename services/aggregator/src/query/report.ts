@@ -2,7 +2,7 @@ import type { FieldError, LocalDays } from '@millrace/shared'
 import { MillraceError } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 import { checkGoalPatterns, checkPatterns } from './check-patterns.ts'
-import { growth, pairBuckets, previousOf } from './compare.ts'
+import { growth, type Previous, pairBuckets, previousOf } from './compare.ts'
 import { showFilter } from './filter.ts'
 import type { MetricName } from './metrics.ts'
 import { checkRowCount, type Order, type ReportQuery, refusal } from './parse-query.ts'
@@ -57,8 +57,15 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
   if (asksGoals(query)) await checkGoalPatterns(query.goals, tools.store)
   const { range, context } = await survey(query, tools)
   const plan = planQuery(query, range, context)
-  const { page, totals } = await readAnswer(query, plan, tools)
-  const compared = await compare(query, range, plan, page.rows, context, tools)
+  const previous = query.compare === null ? null : previousOf(query, range, query.compare)
+  // Where the rows before do not depend on the rows now, both are asked side by side.
+  const isFree = plan.fill || plan.rows === null
+  const [{ page, totals }, free] = await Promise.all([
+    readAnswer(query, plan, tools),
+    previous && isFree ? readBefore(query, previous, context, null, tools) : null,
+  ])
+  const before = previous && (free ?? (await readBefore(query, previous, context, keysOf(query, page.rows), tools)))
+  const compared = before && compare(query, plan, page.rows, before)
   const rows = page.rows.map((row, i) => ({
     ...showKeys(row, query, plan.buckets),
     ...row.values,
@@ -188,32 +195,43 @@ interface Compared {
   readonly approximate: boolean
 }
 
-async function compare(
+/** What was read of the period before. */
+interface Before {
+  readonly previous: Previous
+  readonly plan: Plan
+  readonly stored: readonly StoredRow[]
+  readonly totals: Values
+}
+
+/** With `keys` the rows that have them; null = all rows. */
+async function readBefore(
   query: ReportQuery,
-  range: Range,
-  plan: Plan,
-  page: readonly Row[],
+  previous: Previous,
   context: SourceContext,
+  keys: Keys | null,
   { store }: ReportTools,
-): Promise<Compared | null> {
-  if (query.compare === null) return null
-  const previous = previousOf(query, range, query.compare)
-  const keys = page.length === 0 || plan.fill ? null : keysOf(query, page)
-  const before = planQuery({ ...query, orderBy: [] }, previous.range, context, keys ?? query.dimensions.map(() => null))
+): Promise<Before> {
+  const all = query.dimensions.map(() => null)
+  const plan = planQuery({ ...query, orderBy: [] }, previous.range, context, keys ?? all)
+  const isAsked = keys === null || keys.every((values) => values === null || values.length > 0)
   const [stored, totals] = await Promise.all([
-    before.rows && page.length > 0 ? run<StoredRow>(before.rows, store) : [],
-    readTotals(query, before, store),
+    plan.rows && isAsked ? run<StoredRow>(plan.rows, store) : [],
+    readTotals(query, plan, store),
   ])
-  const found = new Map(readRows(stored, query, before).map((row) => [JSON.stringify(row.keys), row.values]))
+  return { previous, plan, stored, totals }
+}
+
+function compare(
+  query: ReportQuery,
+  now: Plan,
+  page: readonly Row[],
+  { previous, plan, stored, totals }: Before,
+): Compared {
+  const found = new Map(readRows(stored, query, plan).map((row) => [JSON.stringify(row.keys), row.values]))
   const unit = unitOf(query)
-  const pairs = unit ? pairBuckets(unit, plan.buckets, before.buckets, previous) : []
+  const pairs = unit ? pairBuckets(unit, now.buckets, plan.buckets, previous) : []
   const rows = page.map(({ keys }) => valuesBefore(query, keys, pairs, found))
-  return {
-    range: previous.range,
-    rows,
-    totals,
-    approximate: isApproximate(before, [...found.values()], totals),
-  }
+  return { range: previous.range, rows, totals, approximate: isApproximate(plan, [...found.values()], totals) }
 }
 
 /** Nothing counted is 0; where the calendar has nothing to pair with it is null. */

@@ -57,37 +57,52 @@ export const funnel: NamedReport = {
   async answer(fields, scope) {
     const { steps, order = 'loose', window_minutes = 1_440, across = 'session' } = fields as Fields
     const filters = readFilters(steps)
-    const found = await select<{ level: number; n: number }>(scope, (binder) => {
+    const found = await select<Found>(scope, (binder) => {
       const conditions = steps.map((step, i) => conditionOf(step, filters[i]!, scope.question, binder))
       const window = binder.bind('window', 'Int64', window_minutes * 60_000)
-      const levels = levelsSql(conditions, { order, window, across }, scope.question, binder)
-      return `SELECT toFloat64(level) AS level, toFloat64(count()) AS n\nFROM ${nested(levels)}\nGROUP BY level`
+      const rules: Rules = { order, window, key: across === 'session' ? 'session_id' : 'visitor_id' }
+      const levels = levelsSql(conditions, rules, scope.question, binder)
+      const began = `SELECT toFloat64(0) AS level, toFloat64(uniqExact(${rules.key})) AS n
+FROM millrace.hits\nWHERE ${allOf([...hitsOf(rules, scope.question, binder), conditions[0]!])}`
+      return `SELECT toFloat64(level) AS level, toFloat64(count()) AS n\nFROM ${nested(levels)}\nGROUP BY level\nUNION ALL\n${began}`
     })
     return { rows: stepsOf(steps, found) }
   },
+}
+
+/** How many reached a level and no further; level 0 = how many took the first step at all. */
+interface Found {
+  readonly level: number
+  readonly n: number
 }
 
 interface Rules {
   readonly order: 'loose' | 'strict'
   /** Placeholder of the window in milliseconds. */
   readonly window: string
-  readonly across: 'session' | 'visitor'
+  /** Whose steps count together. */
+  readonly key: 'session_id' | 'visitor_id'
 }
 
 /**
- * How far each session, or visitor, came. Its hits are gone through in order with, for each step, the latest first step of
- * a chain that reaches it (0 = none), and whether it was ever reached. (windowFunnel lets one hit be two steps when a
- * step comes twice, and takes two hits of one millisecond for no sequence.)
+ * How far each session, or visitor, came that took the first two steps in any order: nobody else needs to be gone through.
+ * Its hits are gone through in order with, for each step, the latest first step of a chain that reaches it (0 = none), and
+ * whether it was ever reached. (windowFunnel lets one hit be two steps when a step comes twice, and takes two hits of one
+ * millisecond for no sequence.)
  */
 function levelsSql(conditions: readonly string[], rules: Rules, question: Question, binder: Binder): string {
   const n = conditions.length
+  const where = hitsOf(rules, question, binder)
+  const who = (...more: string[]): string =>
+    `${rules.key} IN ${nested(`SELECT ${rules.key}\nFROM millrace.hits\nWHERE ${allOf([...where, ...more])}`)}`
+  const both = who(conditions[1]!, who(conditions[0]!))
   const bits = conditions.map((condition, i) => `bitShiftLeft(toUInt32(${condition}), ${i})`).join(' + ')
   // Loosely ordered, what fits no step cannot matter.
   const candidates = rules.order === 'loose' ? [`(${conditions.join(' OR ')})`] : []
-  const hits = `SELECT arraySort(groupArray((toUnixTimestamp64Milli(time), ko, ki, ${bits}))) AS steps, groupBitOr(${bits}) AS fits
+  const hits = `SELECT arraySort(groupArray((toUnixTimestamp64Milli(time), ko, ki, ${bits}))) AS steps
 FROM millrace.hits
-WHERE ${allOf([...hitsOf(rules.across, question, binder), ...candidates])}
-GROUP BY ${rules.across === 'session' ? 'session_id' : 'visitor_id'}`
+WHERE ${allOf([...where, both, ...candidates])}
+GROUP BY ${rules.key}`
   const steps = conditions.map((_, i) => i + 1)
   const reached = (k: number): string =>
     `bitTest(hit.4, ${k - 1})${k === 1 ? '' : ` AND acc[${k - 1}] != 0 AND hit.1 - acc[${k - 1}] <= ${rules.window}`}`
@@ -96,14 +111,13 @@ GROUP BY ${rules.across === 'session' ? 'session_id' : 'visitor_id'}`
   const starts = steps.map((k) => `if(${reached(k)}, ${started(k)}, ${strict ? '0' : `acc[${k}]`})`)
   const ever = steps.map((k) => `toInt64(acc[${n + k}] != 0 OR (${reached(k)}))`)
   const fold = `arrayFold((acc, hit) -> [${[...starts, ...ever].join(',\n    ')}],
-    if(bitAnd(fits, 3) = 3, steps, []), arrayWithConstant(${2 * n}, toInt64(0)))`
-  // Who never took the second step need not be gone through.
-  return `SELECT if(bitAnd(fits, 3) = 3, arraySum(arraySlice(${fold}, ${n + 1})), bitAnd(fits, 1)) AS level\nFROM ${nested(hits)}`
+    steps, arrayWithConstant(${2 * n}, toInt64(0)))`
+  return `SELECT arraySum(arraySlice(${fold}, ${n + 1})) AS level\nFROM ${nested(hits)}`
 }
 
-function hitsOf(across: string, question: Question, binder: Binder): string[] {
+function hitsOf({ key }: Pick<Rules, 'key'>, question: Question, binder: Binder): string[] {
   const where = [...ownRows('hits', question, binder), ...duringPeriod('hits', question, binder)]
-  if (across === 'session') where.push('session_id != 0')
+  if (key === 'session_id') where.push('session_id != 0')
   if (question.filter === null) return where
   return [...where, `session_id IN ${nested(sessionsAround(question, binder))}`]
 }
@@ -142,8 +156,10 @@ function readFilters(steps: Fields['steps']): (Filter | null)[] {
   return filters
 }
 
-function stepsOf(steps: Fields['steps'], found: readonly { level: number; n: number }[]): object[] {
-  const reached = steps.map((_, i) => found.reduce((sum, { level, n }) => (level > i ? sum + n : sum), 0))
+function stepsOf(steps: Fields['steps'], found: readonly Found[]): object[] {
+  const began = found.reduce((sum, { level, n }) => (level === 0 ? sum + n : sum), 0)
+  const beyond = steps.map((_, i) => found.reduce((sum, { level, n }) => (level > i ? sum + n : sum), 0))
+  const reached = [began, ...beyond.slice(1)]
   const rate = (part: number, of: number): number | null => (of === 0 ? null : part / of)
   return steps.map(({ name, path, event_name }, i) => {
     const [count, before] = [reached[i]!, i === 0 ? reached[0]! : reached[i - 1]!]
