@@ -92,6 +92,11 @@ export class Connection {
       return
     }
     this.#partial = undefined
+    // An answer to half of a request: the rest still waits in `request`, and the next one would be written into it.
+    if (this.#socket!.writableLength > 0) {
+      this.reconnect()
+      return
+    }
     this.ready = true
     this.#events.onAnswer(this, answer)
   }

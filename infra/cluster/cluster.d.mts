@@ -16,6 +16,8 @@ export interface ClusterStart {
   readonly sites?: readonly string[]
   /** Added to every broker's server.properties. */
   readonly kafkaSettings?: Readonly<Record<string, string | number | boolean>>
+  /** Called with the brokers before the topics are made: to make some of them otherwise. */
+  readonly prepare?: (brokers: readonly string[]) => Promise<void>
   /** Of the balancer, the others follow it; without it all ports are free ones. */
   readonly basePort?: number
   /** The processes outlive this one. */

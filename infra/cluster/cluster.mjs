@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CLI = join(ROOT, 'services/standalone/dist/cli.js')
 const STAND_IN = join(ROOT, 'libs/testing/src/clickhouse-server/clickhouse-server.child.ts')
 const BALANCER_CONFIG = join(ROOT, 'infra/load-balancer/haproxy.cfg')
-const READY_MS = 60_000
+const READY_MS = 180_000
 const STOP_MS = 40_000
 
 /** What keeps the cluster from doing what it was asked; every message tells the user what to do. */
@@ -37,7 +37,8 @@ export async function missingTools({ balancer = true } = {}) {
 /**
  * Starts Kafka, ClickHouse (`clickhouseUrl`, else the stand-in of libs/testing), the services and the load balancer, and
  * resolves when all are ready. `basePort` is the balancer's; without it, all ports are free ones. `env` is given to every
- * service, `kafkaSettings` to every broker, `sites` are made. A `dir` that holds a cluster already goes on with its data.
+ * service, `kafkaSettings` to every broker, `sites` are made. `prepare` is called with the brokers before the topics are
+ * made. A `dir` that holds a cluster already goes on with its data.
  */
 export async function startCluster(options) {
   const { dir, brokers = 3, balancer = true, clickhouseUrl = '', env = {}, kafkaSettings, detached = false } = options
@@ -77,6 +78,7 @@ export async function startCluster(options) {
   const cluster = { dir: folder, processes }
   const handle = handleOf(cluster, kafka, detached)
   try {
+    await options.prepare?.(kafka.brokers)
     await runTopics(folder, shared)
     // ClickHouse and services at once: each waits for what it needs. Collectors after the sites, which they read at their
     // start, and the balancer last, so that it finds them ready.

@@ -16,7 +16,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const POM = join(HERE, 'pom.xml')
 const CACHE = join(ROOT, 'node_modules', '.cache', 'millrace-kafka')
 const CLUSTER_ID = 'bWlsbHJhY2Uta2Fma2EtMQ'
-const READY_MS = 60_000
+const READY_MS = 180_000
 
 /** Downloads and starts what the cluster needs; every message tells the user what to do. */
 export class KafkaToolError extends Error {

@@ -8,12 +8,14 @@ const missing = await missingTools()
 const skip = missing !== null && !process.env.CI
 if (skip) console.warn(`The fault list is not tested: ${missing}`)
 
-/** Those that take longest and resemble another of the list, or what cluster.e2e.test.ts and the contract tests do, are left to the long form. */
-const LONG = /storm|deleted$|every enricher|every broker|inserts that fail|SIGSTOP of (one collector|ClickHouse)/
-const ONLY = new RegExp(`^(?!.*(${LONG.source}))|aggregators deleted`)
-const CHOSEN = [...SERVICE_FAULTS, ...GROUND_FAULTS].filter(({ name }) => ONLY.test(name))
+/** How long things go wrong. Each fault happens at least once, however long that takes. */
+const MINUTES = 5
+const SEED = Number(process.env.FAULTS_SEED ?? 1)
+/** A bound for a machine that is many times slower: the run ends by itself when all is counted. */
+const ENDS_WITHIN_MS = 60 * 60_000
+const CHECKS_WITHIN_MS = 15 * 60_000
 
-/** The short form of `npm run e2e -- faults`: each fault of a choice once. */
+/** The bounded form of `npm run e2e -- faults`, on one broker. */
 describe.skipIf(skip)('the services on Kafka and ClickHouse, while everything goes wrong', () => {
   let result: FaultResult
   const lines: string[] = []
@@ -21,13 +23,18 @@ describe.skipIf(skip)('the services on Kafka and ClickHouse, while everything go
 
   beforeAll(async () => {
     result = await faultRun({
-      ...{ minutes: 0, seed: Date.now() % 1_000_000, nodes: 1, rate: 800, partitions: 6, longestStopMs: 11_000 },
-      ...{ only: ONLY, sessionTimeoutMinutes: 1, zone: 'Europe/Vienna', say: (text) => lines.push(text) },
+      ...{ minutes: MINUTES, seed: SEED, nodes: 1, rate: 800, partitions: 6, longestStopMs: 12_000 },
+      ...{ only: /./, sessionTimeoutMinutes: 1, zone: 'Europe/Vienna' },
+      say: (text) => {
+        lines.push(text)
+        console.info(text)
+      },
     }).catch((error: Error) => {
       throw new Error(`${error.message}\n${lines.join('\n')}`, { cause: error })
     })
-  }, 900_000)
-  afterAll(() => result?.clean())
+    console.info(JSON.stringify(result.evidence, null, 1))
+  }, ENDS_WITHIN_MS)
+  afterAll(() => result?.clean(), CHECKS_WITHIN_MS)
 
   test('every answered hit is stored once, and all numbers equal an independent recount', () => {
     expect(result.report.ok, `${lines.join('\n')}\n${tableOf(result.report)}`).toBe(true)
@@ -35,14 +42,14 @@ describe.skipIf(skip)('the services on Kafka and ClickHouse, while everything go
     expect(result.report.facts.kept).toBeGreaterThan(5_000)
   })
 
-  test('every chosen fault has happened', () => {
-    expect(CHOSEN.length).toBeGreaterThan(10)
-    expect([...result.struck.keys()].sort()).toEqual(CHOSEN.map(({ name }) => name).sort())
+  test('every fault of the list has happened', () => {
+    const names = [...SERVICE_FAULTS, ...GROUND_FAULTS].map(({ name }) => name)
+    expect([...result.struck.keys()].sort()).toEqual(names.sort())
     expect(result.poisoned).toBeGreaterThan(0)
   })
 
   // The data are spoiled from here on: the tests of the checks themselves come last.
-  test('the check notices rows that were inserted a second time', async () => {
+  test('the check notices rows that were inserted a second time', { timeout: CHECKS_WITHIN_MS }, async () => {
     const plant = `INSERT INTO millrace.hits SELECT * FROM millrace.hits WHERE (kp, ko) IN (
       SELECT kp, ko FROM millrace.hits WHERE verdict = 'keep' AND type = 'page_view' ORDER BY kp, ko LIMIT 1)`
     expect(wrongOf(await result.check(plant))).toEqual(

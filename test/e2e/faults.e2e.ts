@@ -58,6 +58,7 @@ print('load', [
   ['largest service, largest spool', `${megabytes(peaks.memory)}, ${megabytes(peaks.spool)}`],
 ])
 console.log(tableOf(report))
-if (!values.keep) await result.clean()
+if (report.ok && !values.keep) await result.clean()
+else await result.keep()
 console.log(report.ok ? 'passed' : `FAILED (seed ${values.seed})`)
 process.exit(report.ok ? 0 : 1)

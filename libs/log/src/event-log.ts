@@ -53,6 +53,11 @@ export interface Assignment {
 
 export interface ConsumerHandlers {
   /**
+   * True: onAssigned itself looks whether `committed` is below `low`, which is a hole; delivery would start behind it. Else the
+   * consumer fails there with PositionLost. A position beyond the end is always lost.
+   */
+  readonly seesHoles?: boolean
+  /**
    * Partitions gained. Nothing of them is delivered before it resolves. It may seek() them; without a seek delivery
    * starts at the committed offset, else at the oldest record.
    */

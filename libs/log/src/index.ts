@@ -1,3 +1,4 @@
+export { beginEpoch } from './embedded/begin-epoch.ts'
 export { replaceFile } from './embedded/durable-file.ts'
 export { draftFrame, HEADER_BYTES, PREAMBLE, stampFrame } from './embedded/frame.ts'
 export { type Lock, lockFolder } from './embedded/lock.ts'

@@ -9,6 +9,12 @@ export const AGGREGATOR_SETTINGS = {
     36_500,
     'Days before today that hits of sites that do not say are kept; older ones are not shown; 0 = for ever',
   ),
+  MILLRACE_INSERT_DEADLINE_MS: integer(
+    30_000,
+    1_000,
+    600_000,
+    'Milliseconds from the plan of an insert until ClickHouse refuses it by its own clock; an insert in doubt is checked after this time. A server that has not answered after twice of it is not waited for any longer',
+  ),
 } satisfies SettingsSpec
 
 export type AggregatorSettings = SettingsOf<typeof AGGREGATOR_SETTINGS>

@@ -11,7 +11,8 @@ export interface AggregatorOptions {
   readonly log: EventLog
   /** Migrated. The writer takes it for inserts and recoveries; it does not close it. */
   readonly store: Store
-  readonly settings: AggregatorSettings
+  /** Of those that are missing, the default. */
+  readonly settings: Partial<AggregatorSettings>
   readonly logger: Logger
   readonly registry: Registry
   /** Other limits than the product's: for tests. */
@@ -20,12 +21,15 @@ export interface AggregatorOptions {
 
 /** The writer of the aggregator: hits.enriched -> ClickHouse, each hit once. Resolves when the group has taken it in. */
 export async function startAggregator(options: AggregatorOptions): Promise<Writer> {
-  const { log, store, logger, registry, limits } = options
+  const { log, store, settings, logger, registry, limits } = options
+  const { MILLRACE_INSERT_DEADLINE_MS: deadlineMs = WRITER_LIMITS.deadlineMs } = settings
+  // The embedded engine ends with its process, and what it does is always waited for: there is nothing to hurry.
+  const ofServer = { insertTimeoutMs: 2 * deadlineMs, waitForDeadline: true }
   return startWriter({
     log,
     store,
     evidence: readEvidence(store),
     facts: createFacts(logger, registry),
-    limits: { ...WRITER_LIMITS, waitForDeadline: store.shared, ...limits },
+    limits: { ...WRITER_LIMITS, deadlineMs, ...(store.shared && ofServer), ...limits },
   })
 }

@@ -6,8 +6,8 @@ import type { Cluster } from '../../../infra/cluster/cluster.mjs'
 
 const LOOK_MS = 200
 const MEASURE_EVERY = 10
-const READY_MS = 180_000
-const LAST_WORDS = 300
+const READY_MS = 300_000
+const MOST_WORDS = 500
 
 /** What every service and spool reached at most, in bytes. */
 export interface Peaks {
@@ -119,11 +119,9 @@ export class Crew {
   }
 
   #revive(name: string): void {
-    const words = readFileSync(join(this.#cluster.dir, `${name}.log`), 'utf8')
-      .trim()
-      .slice(-LAST_WORDS)
+    const words = lastWords(readFileSync(join(this.#cluster.dir, `${name}.log`), 'utf8'))
     this.#endings.push(`${name}: ${words}`)
-    this.#say(`  ${name} ended by itself and is started again: ${words.split('\n').at(-1)}`)
+    this.#say(`  ${name} ended by itself and is started again: ${words}`)
     this.#cluster.start(name)
   }
 
@@ -133,6 +131,13 @@ export class Crew {
       this.#peaks.spool = Math.max(this.#peaks.spool, folderBytes(join(this.#cluster.dir, name, 'spool')))
     }
   }
+}
+
+/** Why it ended, if it said so among its last lines; else the last one. */
+function lastWords(log: string): string {
+  const lines = log.trim().split('\n').slice(-20)
+  const reason = lines.findLast((line) => /^millrace: |^\w*Error|"level":"(error|fatal)"/.test(line))
+  return (reason ?? lines.at(-1) ?? '').slice(0, MOST_WORDS)
 }
 
 /** 0 for a process that has just ended. */

@@ -28,11 +28,18 @@ const KINDS: readonly [name: string, service: string, message: RegExp, count?: (
     /^recovered flush/,
     ({ missing, slices }) => (Number(missing) > 0 && Number(missing) < Number(slices) ? 1 : 0),
   ],
+  [
+    'kills inside an insert: plans found open, rows missing',
+    'aggregator',
+    /^recovered flush/,
+    ({ cause, missing }) => (cause === 'open_plan' && Number(missing) > 0 ? 1 : 0),
+  ],
   ['started without a position', 'aggregator', /^no committed position/],
   ['flushes completed without their plan', 'aggregator', /^an interrupted flush was completed/],
   ['partitions stopped', 'aggregator', /^partition stopped/],
   ['partitions stopped by the enricher', 'enricher', /^partition stopped/],
   ['times that hits went to the spool', 'collector', /^the log does not take hits in time/],
+  ['kills inside an append: batches written and not answered', 'collector', /^hits of the spool were in the log/],
   [
     'spooled hits that were in the log already',
     'collector',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type LoadProcess, type LoadReport, spawnLoad } from '@millrace/bench/load'
 import { openKafkaLog } from '@millrace/log'
+import { HITS_RAW } from '@millrace/shared'
 import { faultsOf, query, waitUntil } from '@millrace/testing'
 import { type Cluster, startCluster } from '../../../infra/cluster/cluster.mjs'
 import { type CheckReport, Findings } from '../check/findings.ts'
@@ -44,13 +45,20 @@ export interface FaultResult {
   check(plant?: string): Promise<CheckReport>
   /** Ends the cluster and removes its folder. */
   clean(): Promise<void>
+  /** Ends the cluster, and says where its data and logs are. */
+  keep(): Promise<void>
 }
 
 const SITES = ['shop', 'blog', 'docs']
 const SPOOL_MB = 256
 /** Of one service; the budget of the whole product in one process (performance). */
 const MEMORY_BYTES = 2 ** 30
-const SETTLE_MS = 240_000
+const SETTLE_MS = 600_000
+/** An operator may have allowed more than hits.raw takes by itself: the enrichers have to bear what comes. */
+const LARGEST_RAW_BYTES = 12 << 20
+/** Short, so that inserts in doubt are many and checked during the run. */
+const INSERT_DEADLINE_MS = 6_000
+const SILENT = { debug: () => {}, warn: () => {} }
 
 /** Loads the cluster, lets everything go wrong for a while, lets it recover, and compares everything that it holds. */
 export async function faultRun(options: FaultOptions): Promise<FaultResult> {
@@ -58,9 +66,16 @@ export async function faultRun(options: FaultOptions): Promise<FaultResult> {
   const { say } = options
   const cluster = await start(folder, options)
   const crew = new Crew(cluster, say)
-  const clean = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     crew.stop()
     await cluster.stop()
+  }
+  const keep = async (): Promise<void> => {
+    say(`the data and logs are in ${folder}`)
+    await end()
+  }
+  const clean = async (): Promise<void> => {
+    await end()
     rmSync(folder, { recursive: true, force: true })
   }
   let load: LoadProcess | undefined
@@ -88,13 +103,11 @@ export async function faultRun(options: FaultOptions): Promise<FaultResult> {
       both(await runCheck({ ...request, ...(plant && { plant }) }), own.report({}))
     return {
       ...{ struck, evidence, endings: crew.endings, peaks: crew.peaks, load: loaded, poisoned: poison.records },
-      ...{ report: await check(), check, clean },
+      ...{ report: await check(), check, clean, keep },
     }
   } catch (error) {
-    say(`the data and logs are in ${folder}`)
     load?.stop()
-    crew.stop()
-    await cluster.stop().catch(() => {})
+    await keep().catch(() => {})
     throw error
   }
 }
@@ -104,15 +117,28 @@ const PRIVATE = 'I9 nothing behind the enricher holds an address or a user agent
 function start(dir: string, { nodes, partitions, zone, sessionTimeoutMinutes }: FaultOptions): Promise<Cluster> {
   return startCluster({
     ...{ dir, brokers: nodes },
-    // Leaders go back to where they were within seconds: that too is a move.
-    kafkaSettings: { 'leader.imbalance.check.interval.seconds': 10 },
+    kafkaSettings: {
+      // Leaders go back to where they were within seconds: that too is a move.
+      'leader.imbalance.check.interval.seconds': 10,
+      // On a machine that is busy a broker is silent for seconds: it must not lose what it leads by itself all the time.
+      'broker.session.timeout.ms': 6_000,
+      'broker.heartbeat.interval.ms': 500,
+    },
     env: {
       MILLRACE_PARTITIONS: String(partitions),
       MILLRACE_TIMEZONE: zone,
       MILLRACE_SESSION_TIMEOUT_MINUTES: String(sessionTimeoutMinutes),
       MILLRACE_SPOOL_MAX_MB: String(SPOOL_MB),
+      MILLRACE_INSERT_DEADLINE_MS: String(INSERT_DEADLINE_MS),
     },
+    prepare: (brokers) => makeRawTopic(brokers, partitions),
   })
+}
+
+async function makeRawTopic(brokers: readonly string[], partitions: number): Promise<void> {
+  const log = await openKafkaLog({ brokers, logger: SILENT })
+  await log.admin().ensureTopics([{ ...HITS_RAW, maxRecordBytes: LARGEST_RAW_BYTES }], partitions)
+  await log.close()
 }
 
 function loadOf({ rate, seed }: FaultOptions) {
@@ -128,7 +154,7 @@ async function strikeAll(
   cluster: Cluster,
   crew: Crew,
 ): Promise<{ struck: Map<string, number>; poison: Poison }> {
-  const log = await openKafkaLog({ brokers: cluster.brokers, logger: { debug: () => {}, warn: () => {} } })
+  const log = await openKafkaLog({ brokers: cluster.brokers, logger: SILENT })
   const poison = new Poison(log.producer(), options.partitions, chanceOf(options.seed + 1))
   const store = faultsOf(cluster.urlOf('clickhouse'))
   const scene = { cluster, crew, store, poison, longestStopMs: options.longestStopMs }

@@ -38,6 +38,41 @@ const killOne = (kind: string): Fault => ({
   },
 })
 
+const INSERT_WITHIN_MS = 20_000
+/** Waits until an insert is under way, and for some of the time that its parts take to be written. */
+async function untilInsideInsert({ cluster, store, chance }: Scene): Promise<boolean> {
+  await storeAnswers(cluster)
+  const fired = await store.fired()
+  const ms = chance.between(50, 400)
+  await store.add({ kind: 'delay', when: 'before', ms })
+  const deadline = Date.now() + INSERT_WITHIN_MS
+  while ((await store.fired()) === fired && Date.now() < deadline) await sleep(10)
+  await sleep(ms + chance.between(-50, 100))
+  return (await store.fired()) > fired
+}
+const insideOrNot = (isInside: boolean): string => (isInside ? 'inside an insert' : 'no insert came')
+
+/** The insert goes on without them, or has not begun yet. */
+const killInserters: Fault = {
+  name: 'kill -9 of every aggregator inside an insert',
+  async strike(scene) {
+    const { crew, store } = scene
+    const isInside = await untilInsideInsert(scene).catch(() => false)
+    await crew.kill(crew.parts('aggregator'), 0)
+    await store.clear().catch(() => {})
+    return insideOrNot(isInside)
+  },
+}
+
+const killStoreInside: Fault = {
+  name: 'kill -9 of ClickHouse inside an insert',
+  async strike(scene) {
+    const isInside = await untilInsideInsert(scene).catch(() => false)
+    await scene.crew.kill(['clickhouse'], 0)
+    return insideOrNot(isInside)
+  },
+}
+
 const killAll = (kind: string): Fault => ({
   name: `kill -9 of every ${kind}`,
   async strike({ crew, chance }) {
@@ -75,7 +110,7 @@ const rebalanceStorm: Fault = {
   },
 }
 
-const GROUP_EMPTY_MS = 90_000
+const GROUP_EMPTY_MS = 240_000
 /** Members that were killed stay in the group until their session ends: all the while nobody works. */
 const deleteOffsets = (kind: string, group: string): Fault => ({
   name: `group offsets of the ${kind}s deleted`,
@@ -156,7 +191,7 @@ const stopStore: Fault = {
 }
 
 const storeAnswers = (cluster: Cluster): Promise<boolean> =>
-  waitUntil('ClickHouse answers', async () => (await fetch(`${cluster.urlOf('clickhouse')}/ping`)).ok, 60_000)
+  waitUntil('ClickHouse answers', async () => (await fetch(`${cluster.urlOf('clickhouse')}/ping`)).ok, 240_000)
 
 const FAILURE = { code: 241, type: 'MEMORY_LIMIT_EXCEEDED' } as const
 const INSERT_FAULTS: readonly StoreFault[] = [
@@ -213,6 +248,7 @@ export const SERVICE_FAULTS: readonly Fault[] = [
   ...['collector', 'enricher', 'aggregator'].flatMap((kind) => [killOne(kind), stopOne(kind)]),
   killAll('enricher'),
   killAll('aggregator'),
+  killInserters,
   rebalanceStorm,
   deleteOffsets('enricher', ENRICHER_GROUP),
   deleteOffsets('aggregator', AGGREGATOR_GROUP),
@@ -223,6 +259,7 @@ export const GROUND_FAULTS: readonly Fault[] = [
   stopBroker,
   allBrokersAway,
   killStore,
+  killStoreInside,
   stopStore,
   failingInserts,
   fullStore,

@@ -1,16 +1,19 @@
+import { randomFillSync } from 'node:crypto'
 import type { LogProducer } from '@millrace/log'
 import { HITS_RAW, RAW_LINE_VERSION, type RawLine } from '@millrace/shared'
 import type { Chance } from './chance.ts'
 
 const YEAR_2100 = Date.UTC(2100, 0, 1)
 const MINUTE = 60_000
-/** hits.raw takes records of up to 1 MB. */
-const LARGE = 1_000_000
+/** More than hits.raw takes unless an operator lets it. */
+const LARGE = 10_000_000
+/** Each of them is a row, and a letter in hits.dead. */
+const MANY_LINES = 5_000
 const PERSON = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 /**
  * Writes what no collector writes straight to hits.raw: bytes that are no lines, lines that are none of ours, records of
- * 1 MB, times in the year 2100, the same line twice and out of order.
+ * 10 MB, times in the year 2100, the same line twice and out of order.
  */
 export class Poison {
   readonly #producer: LogProducer
@@ -73,12 +76,13 @@ export class Poison {
       Buffer.from('\n\n[]\nnull\n{}\n{"v":1}\n"text"\n'),
       Buffer.from([0xff, 0xfe, 0x00, 0xc3, 0x28, 0x0a, 0xed, 0xa0, 0x80]),
       Buffer.from(`{"v":99,"hits":[]}\n`),
-      Buffer.alloc(LARGE, 'x'),
+      noise(LARGE),
+      Buffer.alloc(2 * MANY_LINES, 'x\n'),
       Buffer.from(
         `${JSON.stringify({ ...this.#line({ hits: [] }), hits: [null, 7, {}, { hit_id: 'x', url: 'y' }] })}\n`,
       ),
       Buffer.from(
-        `${JSON.stringify({ ...this.#line({ hits: [] }), headers: { 'accept-language': 'x'.repeat(LARGE) } })}\n`,
+        `${JSON.stringify({ ...this.#line({ hits: [] }), headers: { 'accept-language': noise(LARGE).toString('latin1') } })}\n`,
       ),
     ]
     const good = lines.map((line) => Buffer.from(`${JSON.stringify(line)}\n`))
@@ -116,4 +120,11 @@ export class Poison {
       ...(createdAt !== undefined && { created_at: createdAt }),
     } as RawLine['hits'][number]
   }
+}
+
+/** Letters that do not shrink much: what is sent is large on the broker too. */
+function noise(bytes: number): Buffer {
+  const letters = randomFillSync(Buffer.alloc(bytes))
+  for (let i = 0; i < bytes; i++) letters[i] = 65 + (letters[i]! & 15)
+  return letters
 }

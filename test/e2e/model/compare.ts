@@ -1,6 +1,6 @@
 import type { StoredRecord } from '@millrace/log'
+import { type ExpectedHit, type Recount, type RecountSettings, recount } from '@millrace/recount'
 import { dateOfDay, type HitRow, kpOf, NO_ID, type SessionRow } from '@millrace/shared'
-import { type ExpectedHit, type Recount, type RecountSettings, recount } from '@millrace/testing'
 import { RULES, saltOf } from '../../../services/enricher/src/testing/lab.ts'
 import { type AnyRow, isMarker, type ModelStore } from './model-store.ts'
 

@@ -37,7 +37,7 @@ export class Weather {
     if (!this.stormy) return 1
     const dice = this.random()
     if (dice < 0.9) return dice * 5
-    return dice < 0.985 ? 5 + this.random() * 100 : this.random() * 5_000
+    return dice < 0.985 ? 5 + this.random() * 100 : this.random() * 3_000
   }
 }
 

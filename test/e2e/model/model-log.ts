@@ -26,11 +26,11 @@ export interface LogFlaws {
 }
 
 /** Longest time between an append's failure and the arrival of its bytes, ms. */
-const LATE_MS = 15_000
+const LATE_MS = 6_000
 /** How long a group waits for others before it deals out, ms. */
 const GATHER_MS = 300
 /** A member that is silent for this long loses its partitions, ms. */
-const SESSION_MS = 10_000
+const SESSION_MS = 4_000
 
 /** The topics and groups of one schedule. */
 export class ModelLog {

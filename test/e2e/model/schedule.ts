@@ -5,6 +5,7 @@ import { WRITER_LIMITS } from '../../../services/aggregator/src/writer/limits.ts
 import { decodePosition } from '../../../services/aggregator/src/writer/plan.ts'
 import { startWriter } from '../../../services/aggregator/src/writer/write.ts'
 import type { Facts as EnricherFacts } from '../../../services/enricher/src/facts.ts'
+import { BatchEnricher } from '../../../services/enricher/src/partition/enrich-batch.ts'
 import { PartitionWorker } from '../../../services/enricher/src/partition/partition-worker.ts'
 import { EnricherGroup } from '../../../services/enricher/src/run.ts'
 import { READING, RULES, saltOf, TOOLS } from '../../../services/enricher/src/testing/lab.ts'
@@ -28,12 +29,12 @@ export interface Outcome {
   readonly told: Readonly<Record<string, number>>
 }
 
-const PARTITIONS = 2
+const MOST_PARTITIONS = 2
 const MINUTE = 60_000
 const NOW = Date.UTC(2026, 10, 21, 12)
-const STORM_MS = 20_000
+const STORM_MS = 8_000
 /** Long after the last thing that may come late. */
-const CALM_MS = MINUTE / 2
+const CALM_MS = MINUTE / 4
 const PATIENCE_MS = 60 * MINUTE
 const COMMIT_EVERY_MS = 1_000
 
@@ -48,12 +49,16 @@ export async function runSchedule(seed: number, planted: Planted = {}): Promise<
   try {
     const schedule = new Schedule(new Weather(time, random), planted)
     const settled = await schedule.run()
+    schedule.giveBack()
     uninstall()
     return { differences: [...settled, ...(await schedule.compare())], told: schedule.told() }
   } finally {
     uninstall()
   }
 }
+
+/** Enrichers that earlier schedules have used, by build and partition. */
+const IDLE_ENRICHERS = new Map<string, BatchEnricher[]>()
 
 /** A process with one member of one group. */
 interface Process {
@@ -73,15 +78,17 @@ class Schedule {
   readonly #stops: string[] = []
   readonly #told = { recovered: 0, missing: 0, rejected: 0, superseded: 0, kills: 0, pauses: 0 }
   #processes: Process[] = []
+  readonly #borrowed: (() => void)[] = []
 
   constructor(weather: Weather, planted: Planted) {
     this.#time = weather.time
     this.#weather = weather
-    this.#log = new ModelLog(this.#weather, PARTITIONS, planted)
+    const partitions = 1 + weather.pick(MOST_PARTITIONS)
+    this.#log = new ModelLog(this.#weather, partitions, planted)
     this.#store = new ModelStore(this.#weather, planted)
     this.#check = planted.check ?? 'as_it_is'
-    this.#counts = Array.from({ length: PARTITIONS }, (_, p) =>
-      planTraffic(this.#log, this.#weather, p, STORM_MS - 3_000),
+    this.#counts = Array.from({ length: partitions }, (_, p) =>
+      planTraffic(this.#log, this.#weather, p, STORM_MS - 1_000),
     )
   }
 
@@ -110,7 +117,7 @@ class Schedule {
   /** Kills, pauses and rebalances, some at any time of the storm. */
   #planStorm(): void {
     const { random } = this.#weather
-    for (let at = random() * 3_000; at < STORM_MS; at += 500 + random() * 5_000) {
+    for (let at = random() * 1_500; at < STORM_MS; at += 300 + random() * 2_500) {
       this.#time.after(at, () => this.#strike())
     }
   }
@@ -123,10 +130,10 @@ class Schedule {
     if (dice < 0.25) this.#kill(process)
     else if (dice < 0.5) {
       this.#told.pauses++
-      process.machine.pausedUntil = this.#time.now + random() ** 2 * 30_000
+      process.machine.pausedUntil = this.#time.now + random() ** 2 * 12_000
       process.member.standStill()
-    } else if (dice < 0.8) this.#log.group(AGGREGATOR_GROUP).rebalance()
-    else this.#log.group(ENRICHER_GROUP).rebalance(random() < 0.7)
+    } else if (dice < 0.65) this.#log.group(AGGREGATOR_GROUP).rebalance()
+    else this.#log.group(ENRICHER_GROUP).rebalance(random() < 0.85)
   }
 
   #kill(process: Process): void {
@@ -135,7 +142,7 @@ class Schedule {
     process.member.standStill()
     this.#processes = this.#processes.filter((other) => other !== process)
     const restart = this.#restarts.get(process)!
-    this.#time.after(this.#weather.random() * 8_000, restart)
+    this.#time.after(this.#weather.random() * 3_000, restart)
   }
 
   readonly #restarts = new Map<Process, () => void>()
@@ -145,19 +152,22 @@ class Schedule {
     const member = this.#log.consumer(machine, ENRICHER_GROUP)
     const group = new EnricherGroup(member, this.#enricherFacts(), (partition, delivery) => {
       const rules = { ...RULES, sessionTimeoutMs: TIMEOUTS[build]! }
+      const rulesOf = () => rules
+      const tools = { ...TOOLS, build, kp: kpOf(1, partition) }
       return new PartitionWorker(partition, {
         producer: this.#log.producer(machine),
         reader: this.#log.reader(machine),
         admin: this.#log.admin(machine),
         salts: { saltOf, isDecided: () => true, ensure: async () => undefined, close: async () => undefined },
-        tools: { ...TOOLS, build, kp: kpOf(1, partition) },
+        tools,
         reading: READING,
-        rulesOf: () => rules,
+        rulesOf,
         maxSessionTimeoutMs: () => rules.sessionTimeoutMs,
-        config: { at: () => -1, waitFor: async () => undefined },
+        config: { at: () => -1, waitFor: async () => undefined, gapAt: () => null },
         facts: this.#enricherFacts(),
         clock: () => this.#time.now,
         batchEveryMs: 100,
+        newEnricher: () => this.#borrow(`${build}/${partition}`, () => new BatchEnricher(tools, rulesOf, partition)),
         delivery,
       })
     })
@@ -169,6 +179,20 @@ class Schedule {
       const timer = setInterval(commit, COMMIT_EVERY_MS)
     })
     this.#begin({ machine, member }, () => this.#startEnricher(build))
+  }
+
+  /** Making an enricher costs more than what a schedule has it do. */
+  #borrow(name: string, make: () => BatchEnricher): BatchEnricher {
+    const idle = IDLE_ENRICHERS.get(name) ?? []
+    IDLE_ENRICHERS.set(name, idle)
+    const enricher = idle.pop() ?? make()
+    this.#borrowed.push(() => idle.push(enricher))
+    return enricher
+  }
+
+  /** After the end: those that were killed worked on nothing, as a batch is enriched in one go. */
+  giveBack(): void {
+    for (const give of this.#borrowed) give()
   }
 
   #startAggregator(): void {
@@ -190,8 +214,8 @@ class Schedule {
       limits: {
         ...WRITER_LIMITS,
         batch: { ...WRITER_LIMITS.batch, rows: 8 },
-        deadlineMs: 5_000,
-        insertTimeoutMs: 20_000,
+        deadlineMs: 2_000,
+        insertTimeoutMs: 8_000,
         waitForDeadline: true,
       },
     })

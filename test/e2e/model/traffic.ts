@@ -9,7 +9,7 @@ const FIRST_HIT = Date.UTC(2026, 10, 30, 23)
 
 /** Raw records of one partition, written over `overMs` of the machines' time. Their own times go on by minutes. */
 export function planTraffic(log: ModelLog, weather: Weather, partition: number, overMs: number): number {
-  const count = 6 + weather.pick(9)
+  const count = 3 + weather.pick(6)
   let time = FIRST_HIT + weather.pick(30 * MINUTE)
   for (let offset = 0; offset < count; offset++) {
     time += weather.pick(weather.random() < 0.9 ? 8 * MINUTE : 45 * MINUTE)

@@ -1,7 +1,8 @@
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 
 const realImmediate = globalThis.setImmediate
-const promises = createRequire(import.meta.url)('node:timers/promises') as { setTimeout: unknown }
+type Sleep = (ms: number, value?: unknown, options?: { signal?: AbortSignal }) => Promise<unknown>
+const promises = createRequire(import.meta.url)('node:timers/promises') as { setTimeout: Sleep }
 
 interface Due {
   readonly at: number
@@ -72,7 +73,6 @@ export class VirtualTime {
     }
     const realNow = Date.now
     const realRandom = Math.random
-    const realSleep = promises.setTimeout
     const clear = (timer: FakeTimer | undefined): void => {
       if (timer) timer.due.run = null
     }
@@ -85,13 +85,13 @@ export class VirtualTime {
     Math.random = random
     Date.now = () => Math.floor(this.now)
     performance.now = () => this.elapsed
-    setPromised((ms: number, value: unknown, options?: { signal?: AbortSignal }) => this.#promised(ms, value, options))
+    sleepBy((ms, value, options) => this.#promised(ms, value, options))
     return () => {
       Object.assign(globalThis, real)
       Math.random = realRandom
       Date.now = realNow
       Reflect.deleteProperty(performance, 'now')
-      setPromised(realSleep)
+      sleepBy(realSleep)
     }
   }
 
@@ -127,9 +127,15 @@ export class VirtualTime {
   }
 }
 
-function setPromised(sleep: unknown): void {
-  promises.setTimeout = sleep
-  syncBuiltinESMExports()
+const realSleep = promises.setTimeout
+let sleep: Sleep | null = null
+/** The export is replaced once: to tell all modules of a new one takes long. */
+function sleepBy(way: Sleep): void {
+  if (sleep === null) {
+    promises.setTimeout = (ms, value, options) => sleep!(ms, value, options)
+    syncBuiltinESMExports()
+  }
+  sleep = way
 }
 
 const isBefore = (a: Due, b: Due): boolean => a.at < b.at || (a.at === b.at && a.seq < b.seq)

@@ -41,7 +41,7 @@ export class EmbeddedConsumer implements LogConsumer {
     const views = await Promise.all(topics.map((topic) => this.#client.topic(topic)))
     const { member, assignments } = await this.#client.ask('join', { group: this.#group, topics })
     try {
-      for (const assignment of assignments) checkCommitted(this.#group, assignment)
+      for (const assignment of assignments) checkCommitted(this.#group, assignment, handlers.seesHoles === true)
       const lanes = lanesOf(assignments)
       this.#running = { member, handlers, lanes, feeds: [] }
       await handlers.onAssigned(assignments)
@@ -138,8 +138,12 @@ export class EmbeddedConsumer implements LogConsumer {
   }
 }
 
-function checkCommitted(group: string, { topic, partition, committed, low, end }: Assignment): void {
-  if (committed !== null && (committed.offset < low || committed.offset > end))
+function checkCommitted(
+  group: string,
+  { topic, partition, committed, low, end }: Assignment,
+  seesHoles: boolean,
+): void {
+  if (committed !== null && ((committed.offset < low && !seesHoles) || committed.offset > end))
     throw new PositionLost(
       `${group} is at offset ${committed.offset} of ${topic}/${partition}, which holds ${low} to ${end}`,
     )
@@ -149,7 +153,7 @@ function lanesOf(assignments: readonly Assignment[]): Map<string, Map<number, La
   const topics = new Map<string, Map<number, Lane>>()
   for (const { topic, partition, committed, low } of assignments) {
     const lanes = topics.get(topic) ?? new Map<number, Lane>()
-    lanes.set(partition, new Lane(topic, partition, committed?.offset ?? low))
+    lanes.set(partition, new Lane(topic, partition, Math.max(committed?.offset ?? low, low)))
     topics.set(topic, lanes)
   }
   return topics

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module'
+import { innerClass, mendOnce } from './inner-class.ts'
 
 /** The queue of a connection's requests in kafkajs, as far as it is touched here. */
 export interface RequestQueue {
@@ -8,12 +8,7 @@ export interface RequestQueue {
   scheduleCheckPendingRequests(): void
 }
 
-const require = createRequire(import.meta.url)
-const CALMED = Symbol.for('millrace.calmed')
-
-/** kafkajs' class of it. It is no part of the public face of the package: libs/log/package.json pins the version. */
-export const requestQueueClass = (): { readonly prototype: RequestQueue & { [CALMED]?: true } } =>
-  require('kafkajs/src/network/requestQueue/index.js')
+export const requestQueueClass = () => innerClass<RequestQueue>('network/requestQueue/index.js')
 
 /**
  * Guard 12: the client sets that timer also when nothing waits. It fires after 1 ms, finds nothing and sets itself again,
@@ -21,11 +16,10 @@ export const requestQueueClass = (): { readonly prototype: RequestQueue & { [CAL
  * so nothing is lost when it is set for waiting requests only. See docs/decisions/0004.
  */
 export function calmRequestQueues(): void {
-  const { prototype } = requestQueueClass()
-  if (prototype[CALMED]) return
-  const schedule = prototype.scheduleCheckPendingRequests
-  prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
-    if (this.pending.length > 0) schedule.call(this)
-  }
-  prototype[CALMED] = true
+  mendOnce(requestQueueClass(), 'calm', (prototype) => {
+    const schedule = prototype.scheduleCheckPendingRequests
+    prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+      if (this.pending.length > 0) schedule.call(this)
+    }
+  })
 }

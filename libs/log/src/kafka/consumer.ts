@@ -200,9 +200,14 @@ export class KafkaConsumer implements LogConsumer {
   async #assign(generation: Generation): Promise<void> {
     if (!generation.isValid || this.#state !== 'running') return
     // Guard 6: metadata and positions are asked for once after each join, before anything is delivered.
-    const assignments = await this.#describe(generation)
-    if (!generation.isValid || this.#state !== 'running') return
-    for (const assignment of assignments) checkCommitted(this.#options.group, assignment)
+    const assignments = await this.#describe(generation).catch((error: unknown) => {
+      // The brokers went away: there will be another generation.
+      if (generation.isValid || error instanceof PositionLost) throw error
+      return null
+    })
+    if (assignments === null || !generation.isValid || this.#state !== 'running') return
+    const seesHoles = this.#handlers!.seesHoles === true
+    for (const assignment of assignments) checkCommitted(this.#options.group, assignment, seesHoles)
     const flows = new Map(assignments.map((a) => [keyOf(a.topic, a.partition), this.#flowOf(a)]))
     this.#tenure = { generation, flows, isAnnounced: flows.size > 0 }
     if (flows.size > 0) await this.#handlers!.onAssigned(assignments)
@@ -213,7 +218,7 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   #flowOf({ topic, partition, committed, low }: Assignment): PartitionFlow {
-    const start = committed?.offset ?? low
+    const start = Math.max(committed?.offset ?? low, low)
     return new PartitionFlow(topic, this.#options.names.full(topic), partition, start, committed !== null)
   }
 
@@ -325,8 +330,12 @@ export class KafkaConsumer implements LogConsumer {
   }
 }
 
-function checkCommitted(group: string, { topic, partition, committed, low, end }: Assignment): void {
-  if (committed !== null && (committed.offset < low || committed.offset > end))
+function checkCommitted(
+  group: string,
+  { topic, partition, committed, low, end }: Assignment,
+  seesHoles: boolean,
+): void {
+  if (committed !== null && ((committed.offset < low && !seesHoles) || committed.offset > end))
     throw new PositionLost(
       `${group} is at offset ${committed.offset} of ${topic}/${partition}, which holds ${low} to ${end}`,
     )

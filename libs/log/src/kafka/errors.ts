@@ -35,6 +35,9 @@ const HOPELESS = new Set([
   'INVALID_CONFIG',
 ])
 
+/** Mistakes of the program, and a codec that is missing. */
+const BUGS = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'KafkaJSNotImplemented'])
+
 /** The error and its causes, outermost first: the client wraps connection trouble in errors called NonRetriable (guard 8). */
 function causes(error: unknown): ClientError[] {
   const chain: ClientError[] = []
@@ -57,6 +60,10 @@ export const isPoison = (error: unknown): boolean =>
 export const isFenced = (error: unknown): boolean => hasType(error, FENCED)
 
 export const isHopeless = (error: unknown): boolean => hasType(error, HOPELESS)
+
+/** What may be over when it is tried again: neither the operator nor a programmer has to do anything. */
+export const mayPass = (error: unknown): boolean =>
+  !isHopeless(error) && !causes(error).some(({ name }) => name !== undefined && BUGS.has(name))
 
 const UNKNOWN_TOPIC = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION'])
 export const isUnknownTopic = (error: unknown): boolean => hasType(error, UNKNOWN_TOPIC)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Broker, Cluster, Consumer, Kafka } from 'kafkajs'
 import { CommitRefused, type PartitionPosition } from '../event-log.ts'
 import { consumerWithCluster, recoverCluster } from './client.ts'
-import { isFenced, isHopeless, reasonOf } from './errors.ts'
+import { isFenced, isHopeless, mayPass, reasonOf } from './errors.ts'
 import { untilAnswered } from './retry.ts'
 import type { TopicNames } from './topics.ts'
 
@@ -32,11 +32,17 @@ export interface MembershipOptions {
   /** Both are called at once, before the client does anything else. */
   readonly onJoined: (generation: Generation) => void
   readonly onOver: (generation: Generation) => void
-  /** The client gave up (guard 9): nobody reads any more. */
+  /** The client gave up for a reason that stays (guard 9): nobody reads any more. */
   readonly onDead: (error: Error) => void
 }
 
 const PAUSE_MS = 100
+/** The client's own mistakes (metadata that is not there just now) look like ours: so many in a row are believed. */
+const PATIENCE = 3
+/** So many heartbeats without a generation are no late ones: the client is a member and will not join. */
+const STRAYS = 5
+/** From the end of the client until it is run again. */
+const AGAIN_MS = 500
 const LEAVE_WITHIN_MS = 5_000
 
 /**
@@ -62,6 +68,10 @@ export class Membership {
   #lastMember: string | null = null
   #coordinator: Broker | null = null
   #signs = 0
+  /** Crashes since the last join whose reason does not look as if it would pass. */
+  #lasting = 0
+  /** Heartbeats since the last generation was over. */
+  #strays = 0
   #closed = false
 
   constructor(options: MembershipOptions) {
@@ -100,6 +110,7 @@ export class Membership {
     })
     this.#consumer.on(events.HEARTBEAT, ({ payload }) => {
       this.#signs += 1
+      if (this.#current === null) this.#heardStray()
       const { memberId, groupGenerationId } = payload
       // The only event that names the generation. One of an earlier member or generation is not ours.
       if (this.#current?.generation.memberId !== memberId) return
@@ -116,17 +127,54 @@ export class Membership {
     this.#consumer.on(events.CRASH, ({ payload }) => {
       this.#signs += 1
       this.#over()
-      if (this.#closed) return
-      if (!payload.restart) this.#options.onDead(payload.error)
-      else if (this.#lastMember) void this.#resign(this.#lastMember)
+      this.#crashed(payload)
     })
-    await this.#consumer.connect()
-    await this.#consumer.subscribe({ topics: [...full.keys()], fromBeginning: true })
+    const subscribe = async (): Promise<void> => {
+      await this.#consumer.connect()
+      await this.#consumer.subscribe({ topics: [...full.keys()], fromBeginning: true })
+    }
+    await untilAnswered(`joining ${this.#options.group}`, subscribe, () => recoverCluster(this.#cluster))
+    await this.#run()
+  }
+
+  /**
+   * Guard 17: a join that fails because the coordinator is still loading leaves the client as it was before: it sends heartbeats
+   * for the old generation, which the broker takes, and tells nobody. While it joins it sends none.
+   */
+  #heardStray(): void {
+    if (this.#closed || ++this.#strays < STRAYS) return
+    this.#strays = Number.NEGATIVE_INFINITY
+    this.#consumer
+      .stop()
+      .then(() => this.#run())
+      .then(() => {
+        this.#strays = 0
+      })
+      .catch((error: Error) => this.#options.onDead(error))
+  }
+
+  /** The client starts its membership anew, by itself or, after `leave`, not at all. */
+  async #run(): Promise<void> {
+    if (this.#closed) return
     await this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       eachBatch: async () => {}, // never: everything is paused; unresolved it would only be fetched again
     })
+  }
+
+  /**
+   * Guard 16: after some errors of a broker that does not answer (no coordinator is found, a request timed out) the client
+   * gives up for good, after others it starts again. Both pass: it is run again.
+   */
+  #crashed({ error, restart }: { readonly error: Error; readonly restart: boolean }): void {
+    // It starts again behind the back of a `disconnect` that was called while it crashed.
+    if (this.#closed) setImmediate(() => this.#consumer.disconnect().catch(() => {}))
+    else if (!restart && !mayPass(error) && ++this.#lasting === PATIENCE) this.#options.onDead(error)
+    else {
+      if (this.#lastMember) void this.#resign(this.#lastMember)
+      if (!restart) setTimeout(() => this.#run().catch((failed: Error) => this.#options.onDead(failed)), AGAIN_MS)
+    }
   }
 
   /** @throws CommitRefused when the generation is over, or ends before the broker has answered */
@@ -192,6 +240,8 @@ export class Membership {
     stamp.promise.catch(() => {})
     const generation: Generation = { partitions, memberId, stamp: stamp.promise, isValid: true }
     this.#current = { generation, stamp, heartbeats: 0 }
+    this.#strays = 0
+    this.#lasting = 0
     this.#coordinator = null
     this.#lastMember = memberId
     this.#options.onJoined(generation)

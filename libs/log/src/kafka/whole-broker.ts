@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module'
+import { innerClass, mendOnce } from './inner-class.ts'
 
 /** A broker of kafkajs, as far as it is touched here. `versions`: of its requests; null = not told yet. */
 export interface Broker {
@@ -6,23 +6,17 @@ export interface Broker {
   isConnected(): boolean
 }
 
-const require = createRequire(import.meta.url)
-const MADE_WHOLE = Symbol.for('millrace.wholeBroker')
-
-/** kafkajs' class of it. It is no part of the public face of the package: libs/log/package.json pins the version. */
-export const brokerClass = (): { readonly prototype: Broker & { [MADE_WHOLE]?: true } } =>
-  require('kafkajs/src/broker/index.js')
+export const brokerClass = () => innerClass<Broker>('broker/index.js')
 
 /**
  * Guard 15: a broker that goes away between taking a connection and telling the versions of its requests counts as connected,
- * so that nobody asks it again, and every request to it fails with "Broker not connected" for ever.
+ * so that nobody asks it again, and every request to it fails with "Broker not connected" for ever. See docs/decisions/0006.
  */
 export function wantWholeBrokers(): void {
-  const { prototype } = brokerClass()
-  if (prototype[MADE_WHOLE]) return
-  const { isConnected } = prototype
-  prototype.isConnected = function (this: Broker): boolean {
-    return this.versions !== null && isConnected.call(this)
-  }
-  prototype[MADE_WHOLE] = true
+  mendOnce(brokerClass(), 'whole', (prototype) => {
+    const { isConnected } = prototype
+    prototype.isConnected = function (this: Broker): boolean {
+      return this.versions !== null && isConnected.call(this)
+    }
+  })
 }

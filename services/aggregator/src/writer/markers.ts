@@ -30,12 +30,15 @@ export const BLANK_HIT = blankRow<HitRow>(HIT_COLUMNS)
 /** A session row with every column at its zero. */
 export const BLANK_SESSION = blankRow<SessionRow>(SESSION_BLOCK_COLUMNS)
 
+/** Kept from flush to flush: making one takes longer than all that it writes here. */
+const hits = new BlockWriter<HitRow>(HIT_COLUMNS)
+const sessions = new BlockWriter<SessionRow>(SESSION_BLOCK_COLUMNS)
+
 /** The marker rows that close the block of a flush into hits_in: one per kp and month. Empty when there are none. */
 export function hitMarkers(slices: readonly Expected[]): Buffer {
-  const writer = new BlockWriter<HitRow>(HIT_COLUMNS)
   for (const { kp, month, koTo } of slices)
-    writer.append({ ...BLANK_HIT, verdict: 'marker', day: firstDayOfMonth(month), kp, ko: koTo })
-  return writer.finish()
+    hits.append({ ...BLANK_HIT, verdict: 'marker', day: firstDayOfMonth(month), kp, ko: koTo })
+  return hits.finish()
 }
 
 /**
@@ -43,13 +46,12 @@ export function hitMarkers(slices: readonly Expected[]): Buffer {
  * before, so that collapsing keeps one. `live` is what was there before this flush.
  */
 export function sessionMarkers(slices: readonly Expected[], live: KoBySlice): Buffer {
-  const writer = new BlockWriter<SessionRow>(SESSION_BLOCK_COLUMNS)
   for (const slice of slices) {
     const before = live.get(sliceKey(slice))
-    if (before !== undefined && before < slice.koTo) writer.append(sessionMarker(slice, before, -1))
-    writer.append(sessionMarker(slice, slice.koTo, 1))
+    if (before !== undefined && before < slice.koTo) sessions.append(sessionMarker(slice, before, -1))
+    sessions.append(sessionMarker(slice, slice.koTo, 1))
   }
-  return writer.finish()
+  return sessions.finish()
 }
 
 /** `version` has 32 bits only; equal offsets give equal versions, and that is all that collapsing needs. */

@@ -455,3 +455,32 @@ describe('startWriter', { timeout: 120_000 }, () => {
     expect(problemsOf(world, chains)).toEqual([])
   })
 })
+
+describe('a writer that is held', () => {
+  const more = (world: World, chains: ReturnType<typeof chainOf>[]): void => {
+    for (const [partition, chain] of chains.entries()) world.append(partition, chain.records.slice(6))
+  }
+
+  it('stands still with nothing open until it is released, then goes on', async () => {
+    const world = new World()
+    const chains = [0, 1].map((kp) => chainOf(kp, 9, DAY))
+    for (const [partition, chain] of chains.entries()) {
+      world.append(partition, chain.records.slice(0, 6))
+      world.rawEnds.set(partition, 18)
+    }
+    const writer = await open(world, CALM()).starting
+    await until(() => settled(world))
+    const held = await writer.hold()
+    const before = [...world.committed].map(([partition, { offset }]) => [partition, offset])
+    await expect(writer.hold()).rejects.toThrow('held already')
+    more(world, chains)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect([...world.committed].map(([partition, { offset }]) => [partition, offset])).toEqual(before)
+    held.release()
+    await until(() => settled(world) && world.committed.get(0)!.offset === chains[0]!.records.length)
+    const again = await writer.hold()
+    again.release()
+    await writer.close()
+    await expect(writer.hold()).rejects.toThrow('closing')
+  })
+})

@@ -35,6 +35,12 @@ export interface Writer {
   completeUntil(): Promise<number>
   /** Why some of the work stands still and needs a person; null = nothing does. */
   problem(): string | null
+  /**
+   * Resolves when everything that was begun is inserted, no plan is open and nothing more is inserted until release(): the
+   * store stands still, and the group's position says exactly what is in it. Hits wait in the log meanwhile. One at a time.
+   * @throws Error when the writer closes, or cannot bring what it has begun to its end
+   */
+  hold(): Promise<{ release(): void }>
   /** Inserts what is gathered, commits an empty plan, leaves the group. A plan in doubt is left to the next start. */
   close(): Promise<void>
 }
@@ -62,6 +68,8 @@ class Scheduler implements Writer {
   readonly #setback = new Alarm()
   readonly #completeness = new Completeness()
   readonly #stopped = new Map<number, string>()
+  /** Somebody wants the store to stand still. */
+  #hold: Hold | null = null
   #closing = false
   /** A batch was taken off the queue and not planned: what is behind it must not be inserted. */
   #abandoned = false
@@ -119,6 +127,24 @@ class Scheduler implements Writer {
     await this.#admin.close()
   }
 
+  async hold(): Promise<{ release(): void }> {
+    if (this.#hold || this.#closing) throw new Error('the writer is held already, or closing')
+    const hold = new Hold()
+    this.#hold = hold
+    const release = (): void => {
+      if (this.#hold === hold) this.#hold = null
+      this.#alarm.ring()
+    }
+    this.#alarm.ring()
+    try {
+      await hold.stands
+    } catch (error) {
+      release()
+      throw error
+    }
+    return { release }
+  }
+
   problem(): string | null {
     const stopped = [...this.#stopped].map(([partition, reason]) => `partition ${partition}: ${reason}`)
     return this.#crashed ?? (stopped.length > 0 ? stopped.join('; ') : null)
@@ -126,6 +152,7 @@ class Scheduler implements Writer {
 
   async #work(): Promise<void> {
     while (!this.#closing) await this.#step()
+    this.#hold?.refuse('the writer is closing')
     while (!this.#queue.empty && !this.#abandoned && !this.#inDoubt()) await this.#flush()
     await this.#commitDone()
   }
@@ -133,12 +160,24 @@ class Scheduler implements Writer {
   async #step(): Promise<void> {
     const now = performance.now()
     const starting = this.#tools.partitions.inPhase('starting')
+    if (this.#hold && starting.length === 0) return this.#standStill(this.#hold)
     const flushMs = this.#queue.dueInMs(now)
     const settleMs = this.#settleInMs(now)
     if (starting.length > 0) await this.#restore(starting)
     else if (flushMs <= 0) await this.#flush()
     else if (settleMs <= 0) await this.#commitDone()
     else await this.#alarm.sleep(Math.min(flushMs, settleMs))
+  }
+
+  /** Nothing is begun while somebody holds; an empty plan says that everything begun is done. */
+  async #standStill(hold: Hold): Promise<void> {
+    if (this.#inDoubt()) hold.refuse('an insert is in doubt')
+    else {
+      await this.#commitDone()
+      if (this.#tools.partitions.unsettled().length > 0) hold.refuse('the position could not be committed')
+      else hold.grant()
+    }
+    await this.#alarm.sleep(Number.POSITIVE_INFINITY)
   }
 
   async #restore(starting: readonly Partition[]): Promise<void> {
@@ -312,5 +351,24 @@ class Scheduler implements Writer {
       const at = done.next === taken.next ? gathered.next : done.next
       return sum + Math.max(0, (ends.get(partition) ?? at) - at)
     }, 0)
+  }
+}
+
+/** A wish that the writer stands still. */
+class Hold {
+  readonly stands: Promise<void>
+  grant = (): void => undefined
+  #refuse: (error: Error) => void = () => undefined
+
+  constructor() {
+    this.stands = new Promise((resolve, reject) => {
+      this.grant = resolve
+      this.#refuse = reject
+    })
+    this.stands.catch(() => undefined)
+  }
+
+  refuse(reason: string): void {
+    this.#refuse(new Error(reason))
   }
 }
