@@ -20,6 +20,8 @@ export interface ConfigBook {
   goalsOf(site: string): readonly SiteGoal[]
   /** By id. */
   keys(): ReadonlyMap<string, Key>
+  /** Where the enricher may go on past a hole of hits.raw that begins at `from`; null = nobody has accepted it. */
+  gapAt(partition: number, from: number): number | null
   /** 32 random bytes, the same for every service and for ever; null = not made yet. It is part of the hash of `user` ids. */
   installationSecret(): Buffer | null
   /**
@@ -100,6 +102,10 @@ class FollowedBook implements ConfigBook {
 
   siteRecords(): ReadonlyMap<string, SiteRecord> {
     return this.#pages.siteRecords
+  }
+
+  gapAt(partition: number, from: number): number | null {
+    return this.#pages.gaps.get(`${partition}/${from}`) ?? null
   }
 
   goalsOf(site: string): readonly SiteGoal[] {

@@ -46,6 +46,8 @@ export interface ConfigWriter {
   addKey(input: unknown): Promise<NewKey>
   /** @throws MillraceError key_unknown */
   revokeKey(id: string): Promise<void>
+  /** From now on the enricher goes on at raw offset `to`, although the records from `from` on are missing. @throws MillraceError log_unavailable */
+  acceptGap(partition: number, from: number, to: number): Promise<void>
   /**
    * Makes the installation's secret if there is none, and with it, so at the very first start only, `firstSites`. Of
    * several that do this at once the first in the log counts, for ever.
@@ -140,6 +142,12 @@ class Writer implements ConfigWriter {
       if (!this.#book.keys().has(id)) throw new MillraceError('key_unknown', 'There is no key with this id.')
       return this.#write([{ kind: 'key', id, value: null }])
     })
+  }
+
+  acceptGap(partition: number, from: number, to: number): Promise<void> {
+    return this.#inTurn(() =>
+      this.#write([{ kind: 'gap', id: `${partition}/${from}`, value: { to, accepted_at: this.#now() } }]),
+    )
   }
 
   ensureInstallation(firstSites: readonly string[] = []): Promise<void> {

@@ -1,7 +1,7 @@
 import type { StoredRecord } from '@millrace/log'
 import { DEFAULT_SITE_SETTINGS, type SiteSettings } from '@millrace/shared'
 import { hashKeyText, isKeyText, type Key } from './key.ts'
-import { decodeEntry, type GoalRecord, type KeyRecord, type SiteRecord } from './record.ts'
+import { decodeEntry, type GapRecord, type GoalRecord, type KeyRecord, type SiteRecord } from './record.ts'
 
 /** A conversion goal of a site. */
 export interface SiteGoal extends GoalRecord {
@@ -17,6 +17,8 @@ export class ConfigPages {
   readonly keys = new Map<string, Key>()
   /** By site, in the order of their ids; maybe of a site that one writer removed while another added a goal. */
   readonly goals = new Map<string, readonly SiteGoal[]>()
+  /** Holes of hits.raw that were accepted, by PARTITION/FROM. */
+  readonly gaps = new Map<string, number>()
   /** The first record decides; each has a key of its own in the topic, so compaction leaves them all. */
   installationSecret: Buffer | null = null
   readonly #keysByHash = new Map<string, Key>()
@@ -57,6 +59,7 @@ export class ConfigPages {
     if (entry.kind === 'site') this.#setSite(entry.id, entry.value)
     else if (entry.kind === 'key') this.#setKey(entry.id, entry.value)
     else if (entry.kind === 'goal') this.#setGoal(entry.id, entry.value)
+    else if (entry.kind === 'gap') this.#setGap(entry.id, entry.value)
     else this.installationSecret ??= entry.value?.secret ?? null
   }
 
@@ -74,6 +77,11 @@ export class ConfigPages {
     const goals = record === null ? others : [...others, { id, ...record }].sort((a, b) => (a.id < b.id ? -1 : 1))
     if (goals.length > 0) this.goals.set(site, Object.freeze(goals))
     else this.goals.delete(site)
+  }
+
+  #setGap(id: string, record: GapRecord | null): void {
+    if (record === null) this.gaps.delete(id)
+    else this.gaps.set(id, record.to)
   }
 
   #setKey(id: string, record: KeyRecord | null): void {

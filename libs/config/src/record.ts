@@ -1,4 +1,4 @@
-/** Records of millrace.config: `site/ID`, `key/ID`, `goal/SITE/ID`, `installation/ID`. Values are JSON with `v`; null deletes. */
+/** Records of millrace.config: `site/ID`, `key/ID`, `goal/SITE/ID`, `gap/PARTITION/FROM`, `installation/ID`. Values are JSON with `v`; null deletes. */
 import type { LogRecord, StoredRecord } from '@millrace/log'
 import { DEFAULT_SITE_SETTINGS, type GoalSettings, SITE_PATTERN, type SiteSettings } from '@millrace/shared'
 import { isGoal } from './goal-form.ts'
@@ -31,12 +31,21 @@ export interface KeyRecord {
   readonly hash: string
 }
 
+/** A hole of hits.raw that the operator has accepted: the enricher goes on at `to`. */
+export interface GapRecord {
+  readonly to: number
+  /** RFC 3339, UTC. */
+  readonly accepted_at: string
+}
+
 /** What a record says; `value` is null where it deletes. */
 export type ConfigEntry =
   | { readonly kind: 'site'; readonly id: string; readonly value: SiteRecord | null }
   | { readonly kind: 'key'; readonly id: string; readonly value: KeyRecord | null }
   /** The id is SITE/ID: neither has a slash. */
   | { readonly kind: 'goal'; readonly id: string; readonly value: GoalRecord | null }
+  /** The id is PARTITION/FROM: the first raw offset that is missing. */
+  | { readonly kind: 'gap'; readonly id: string; readonly value: GapRecord | null }
   | { readonly kind: 'installation'; readonly id: string; readonly value: { readonly secret: Buffer } | null }
 
 /** The record of an entry. */
@@ -62,7 +71,7 @@ function shown(entry: Pick<ConfigEntry, 'kind' | 'value'>): unknown {
  * program wrote are left out.
  */
 export function decodeEntry(stored: Pick<StoredRecord, 'key' | 'value'>): ConfigEntry | null {
-  const [, kind, id] = /^(site|key|goal|installation)\/(.+)$/s.exec(stored.key?.toString() ?? '') ?? []
+  const [, kind, id] = /^(site|key|goal|gap|installation)\/(.+)$/s.exec(stored.key?.toString() ?? '') ?? []
   if (kind === undefined || id === undefined) return null
   if (stored.value === null) return { kind: kind as ConfigEntry['kind'], id, value: null }
   const value = parse(stored.value)
@@ -70,6 +79,7 @@ export function decodeEntry(stored: Pick<StoredRecord, 'key' | 'value'>): Config
   if (kind === 'site') return decodeSite(id, value)
   if (kind === 'key') return decodeKey(id, value)
   if (kind === 'goal') return decodeGoal(id, value)
+  if (kind === 'gap') return decodeGap(id, value)
   const secret = Buffer.from(String(value.secret), 'base64')
   return secret.length === SECRET_BYTES ? { kind: 'installation', id, value: { secret } } : null
 }
@@ -94,6 +104,11 @@ function decodeGoal(id: string, { settings, created_at, updated_at }: Record<str
   const parts = id.split('/')
   if (parts.length !== 2 || !parts.every((part) => SITE_ID.test(part)) || !isGoal(settings)) return null
   return { kind: 'goal', id, value: { settings, created_at: String(created_at), updated_at: String(updated_at) } }
+}
+
+function decodeGap(id: string, { to, accepted_at }: Record<string, unknown>): ConfigEntry | null {
+  if (!/^\d+\/\d+$/.test(id) || !Number.isSafeInteger(to)) return null
+  return { kind: 'gap', id, value: { to: to as number, accepted_at: String(accepted_at) } }
 }
 
 function decodeKey(id: string, value: Record<string, unknown>): ConfigEntry | null {

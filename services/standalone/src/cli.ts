@@ -15,9 +15,15 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   key: () => import('./commands/key.ts'),
   goal: () => import('./commands/goal.ts'),
   rebuild: () => import('./commands/rebuild.ts'),
+  delete: () => import('./commands/delete.ts'),
   geo: () => import('./commands/geo.ts'),
   export: () => import('./commands/export.ts'),
   import: () => import('./commands/import.ts'),
+  verify: () => import('./commands/verify.ts'),
+  tail: () => import('./commands/tail.ts'),
+  backup: () => import('./commands/backup.ts'),
+  restore: () => import('./commands/restore.ts'),
+  resume: () => import('./commands/resume.ts'),
   demo: () => import('./commands/demo.ts'),
 }
 
@@ -36,7 +42,14 @@ One service a process, on Apache Kafka and ClickHouse:
   key          makes, lists and revokes keys
   goal         adds, lists and removes the conversion goals of a site
   rebuild      gives stored days a site's present time zone and retention
+  delete       deletes the hits of a site that a filter chooses
   geo          downloads the geographical database
+
+  verify       recounts and compares: log, hits, rollups, sessions
+  tail         prints a topic as JSON lines
+  backup       writes a backup of a running standalone instance
+  restore      makes a data folder of a backup
+  resume       goes on past records that are missing in the log
 
   export       writes the data of a standalone folder into another, to move them
   import       takes such a folder into Kafka and ClickHouse

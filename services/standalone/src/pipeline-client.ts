@@ -9,6 +9,8 @@ export interface Pipeline {
   problem(): Promise<string | null>
   /** What the licence of the geographical data asks to be shown; '' = nothing. */
   geoNotice(): Promise<string>
+  /** Lets the store stand still, see Writer.hold of the aggregator, until release(). @throws Error when that cannot be */
+  hold(): Promise<{ release(): Promise<void> }>
   /** Finishes what is under way and commits; what is left in the log is done at the next start. */
   close(): Promise<void>
   readonly closed: boolean
@@ -64,6 +66,10 @@ export async function startPipeline(input: PipelineInput, onDeath: (error: Error
     metrics: async () => (await ask('metrics')) as string,
     problem: async () => (await ask('problem')) as string | null,
     geoNotice: async () => (await ask('geo_notice')) as string,
+    async hold() {
+      await ask('hold')
+      return { release: async () => void (await ask('release')) }
+    },
     async close() {
       closing = true
       await ask('close')

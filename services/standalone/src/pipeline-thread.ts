@@ -41,11 +41,22 @@ function problem(): string | null {
   return standing.length > 0 ? standing.join('; ') : null
 }
 
+let held: { release(): void } | null = null
+
 async function answer(ask: PipelineRequest['ask']): Promise<number | string | null> {
   if (ask === 'complete_until') return aggregator.completeUntil()
   if (ask === 'metrics') return registry.metrics()
   if (ask === 'problem') return problem()
   if (ask === 'geo_notice') return enricher.geo().attribution
+  if (ask === 'hold') {
+    held = await aggregator.hold()
+    return null
+  }
+  if (ask === 'release') {
+    held?.release()
+    held = null
+    return null
+  }
   await enricher.close()
   await aggregator.close()
   await store.close()

@@ -89,7 +89,7 @@ export const STANDALONE_SETTINGS = {
 export type StandaloneSettings = SettingsOf<typeof STANDALONE_SETTINGS>
 
 const instanceUrl: Setting<string> = {
-  ...text('', 'Instance that `millrace site`, `millrace goal` and `millrace key` talk to'),
+  ...text('', 'Instance that `millrace site`, `millrace goal`, `millrace key` and the commands of operation talk to'),
   shown: 'http://127.0.0.1:8700',
   parse(value) {
     if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
@@ -97,6 +97,17 @@ const instanceUrl: Setting<string> = {
     return value
   },
 }
+
+/** Of the commands that look at an installation: a running instance, a folder, or Kafka and ClickHouse. */
+export const OPERATOR_COMMAND = {
+  MILLRACE_URL: instanceUrl,
+  MILLRACE_ADMIN_KEY: REPORT_SETTINGS.MILLRACE_ADMIN_KEY,
+  ...TOPICS_COMMAND,
+  ...STORE_SETTINGS,
+  MILLRACE_TIMEZONE: ENRICHER_SETTINGS.MILLRACE_TIMEZONE,
+  MILLRACE_SESSION_TIMEOUT_MINUTES: ENRICHER_SETTINGS.MILLRACE_SESSION_TIMEOUT_MINUTES,
+} satisfies SettingsSpec
+export type OperatorSettings = SettingsOf<typeof OPERATOR_COMMAND>
 
 /** Of the commands that change sites, goals and keys. */
 export const ADMIN_COMMAND = {

@@ -15,9 +15,11 @@ import { type ConfigBook, openConfigWriter } from '@millrace/config'
 import type { EmbeddedLog, EventLog } from '@millrace/log'
 import { createLogger, createServer, type Logger, requireKey } from '@millrace/server'
 import type { Store } from '@millrace/store'
+import { assertRestored } from './backup/restore-backup.ts'
 import { ensureInstallation, openConfig } from './open-config.ts'
 import { ensureTopics, openEmbedded, openKafka } from './open-log.ts'
 import { openMigratedStore } from './open-store.ts'
+import { OPERATOR_ROUTES, registerOperatorApi } from './operate/register-operator-api.ts'
 import { type Pipeline, startPipeline } from './pipeline-client.ts'
 import { AT_ONCE, type Reach } from './reach.ts'
 import { isLoopback, type StandaloneSettings, spoolDirOf } from './settings.ts'
@@ -68,6 +70,7 @@ export async function startStandalone(
   const settings = { ...given, MILLRACE_DATA_DIR: resolve(given.MILLRACE_DATA_DIR) }
   const logger = createLogger(settings.MILLRACE_LOG_LEVEL, 'millrace')
   await mkdir(settings.MILLRACE_DATA_DIR, { recursive: true })
+  assertRestored(settings.MILLRACE_DATA_DIR)
 
   const options = { host: settings.MILLRACE_HOST, port: settings.MILLRACE_PORT, name: 'standalone', logger }
   const open = (reach: Reach): Promise<Parts> => openParts(settings, { reach, logger, onFailure }, time)
@@ -79,7 +82,7 @@ export async function startStandalone(
   const keyOf = (text: string) => config.keyOf(text)
   const keys = { adminKey: settings.MILLRACE_ADMIN_KEY, keyOf }
   acceptClickHouseCredentials(server.app, '/clickhouse')
-  requireKey(server.app, { ...keys, needs: GUARDED_ROUTES })
+  requireKey(server.app, { ...keys, needs: { ...GUARDED_ROUTES, ...OPERATOR_ROUTES } })
   server.readiness.watch('pipeline', () => pipeline.problem())
   server.notices.set('geo', () => pipeline.geoNotice())
   server.readiness.watch('config', async () => config.problem())
@@ -91,6 +94,9 @@ export async function startStandalone(
   registerAdminApi({ server, config, writer })
   const completeUntil = () => pipeline.completeUntil()
   const rebuilds = registerRebuildApi({ server, store, config, settings, clock, completeUntil })
+  const folders = { dataDir: settings.MILLRACE_DATA_DIR, spoolDir: spoolDirOf(settings) }
+  const backup = isLocal(settings) ? { ...folders, completeUntil, hold: () => pipeline.hold() } : null
+  registerOperatorApi({ server, log, store, config, writer, settings, backup })
   const url = await server.listen()
   if (embedded) releaseRetention(embedded, pipeline).catch(onFailure)
 

@@ -13,7 +13,10 @@ export interface PipelineInput {
 }
 
 /** Questions of the main thread to the pipeline thread, and their answers. One message each, by id. */
-export type PipelineRequest = { id: number; ask: 'complete_until' | 'metrics' | 'problem' | 'geo_notice' | 'close' }
+export type PipelineRequest = {
+  id: number
+  ask: 'complete_until' | 'metrics' | 'problem' | 'geo_notice' | 'hold' | 'release' | 'close'
+}
 export type PipelineReply =
   | { ready: true }
   | { id: number; answer: number | string | null }

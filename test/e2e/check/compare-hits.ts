@@ -1,5 +1,5 @@
+import type { ExpectedHit } from '@millrace/recount'
 import type { Store } from '@millrace/store'
-import type { ExpectedHit } from '@millrace/testing'
 import type { Findings } from './findings.ts'
 import { Renaming } from './renaming.ts'
 

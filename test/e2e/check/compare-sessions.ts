@@ -1,5 +1,5 @@
+import type { ExpectedSession } from '@millrace/recount'
 import type { Store } from '@millrace/store'
-import type { ExpectedSession } from '@millrace/testing'
 import type { Findings } from './findings.ts'
 import type { Renaming } from './renaming.ts'
 

@@ -1,5 +1,5 @@
+import type { Recount } from '@millrace/recount'
 import type { Store } from '@millrace/store'
-import type { Recount } from '@millrace/testing'
 import type { Findings, Invariant } from './findings.ts'
 
 interface Rollup {
@@ -39,6 +39,27 @@ const ROLLUPS: readonly Rollup[] = [
     recount: `SELECT toString(site) AS site, toString(day) AS date, is_bot, sum(sign) AS sessions,
       sum(sign * is_bounce) AS bounces, sum(sign * duration_ms) AS duration_ms, sum(sign * page_views) AS page_views
       FROM millrace.sessions WHERE site != '' GROUP BY ALL`,
+  },
+  {
+    invariant: 'I3 daily_hits equals a recount of hits',
+    keys: 3,
+    rollup: `SELECT toString(site) AS site, toString(day) AS date, is_bot, sum(revenue) AS revenue,
+      sum(event_ms) AS event_ms, sum(timed_events) AS timed_events
+      FROM millrace.daily_hits WHERE site != '' GROUP BY ALL`,
+    recount: `SELECT toString(site) AS site, toString(day) AS date, is_bot, sum(value) AS revenue,
+      sum(event_duration_ms) AS event_ms, countIf(event_duration_ms > 0) AS timed_events
+      FROM millrace.hits WHERE verdict = 'keep' AND type = 'event' GROUP BY ALL`,
+  },
+  {
+    invariant: 'I3 daily_hits equals a recount of hits',
+    keys: 4,
+    rollup: `SELECT site, date, is_bot, views.1 AS quarter, sum(views.2) AS page_views FROM (
+        SELECT toString(site) AS site, toString(day) AS date, is_bot,
+          arrayJoin(CAST(quarters, 'Array(Tuple(UInt32, UInt64))')) AS views FROM millrace.daily_hits WHERE site != ''
+      ) GROUP BY ALL`,
+    recount: `SELECT toString(site) AS site, toString(day) AS date, is_bot,
+      toUInt32(intDiv(toUnixTimestamp(time), 900)) AS quarter, count() AS page_views
+      FROM millrace.hits WHERE verdict = 'keep' AND type = 'page_view' GROUP BY ALL`,
   },
 ]
 

@@ -13,12 +13,13 @@ export interface Instance {
   close(): Promise<void>
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly text: string
 }
 
-const DEFAULT_URL = 'http://127.0.0.1:8700'
+/** Of an instance that was started without settings. */
+export const DEFAULT_URL = 'http://127.0.0.1:8700'
 const TIMEOUT_MS = 30_000
 
 /**
@@ -49,7 +50,8 @@ export async function reachInstance(
   )
 }
 
-async function isServed(address: string): Promise<boolean> {
+/** Whether something answers at an address. */
+export async function isServed(address: string): Promise<boolean> {
   try {
     await fetch(`${address}/livez`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
     return true
@@ -91,7 +93,7 @@ function instanceFrom(exchange: Exchange, close: () => Promise<void>): Instance 
 }
 
 /** What an answer that is an error means to the person at the terminal. */
-function explain({ status, text }: Answer): string {
+export function explain({ status, text }: Answer): string {
   let problem: Partial<Problem> = {}
   try {
     problem = JSON.parse(text) as Problem

@@ -11,6 +11,7 @@ import {
 import { openConfigWriter } from '@millrace/config'
 import { requireKey } from '@millrace/server'
 import { HITS_ENRICHED } from '@millrace/shared'
+import { StoreUnavailable } from '@millrace/store'
 import { openConfig } from '../open-config.ts'
 import { openMigratedStore } from '../open-store.ts'
 import { answersInTime } from '../reach.ts'
@@ -51,7 +52,9 @@ ${settingsHelp(AGGREGATOR_COMMAND)}`,
       requireKey(app, { ...keys, needs: GUARDED_ROUTES })
       registerQueryApi({ server, store, config, settings, completeUntil: () => writer.completeUntil() })
       registerLedgerApi({ server, store, log, completeUntil: () => writer.completeUntil() })
-      const sql = await startSql({ server, settings, keys })
+      // It asks ClickHouse, which may have gone again, before it does anything else.
+      const startConsole = () => startSql({ server, settings, keys })
+      const sql = await reach('sql', startConsole, (error) => error instanceof StoreUnavailable)
       const configWriter = openConfigWriter(log, config)
       registerAdminApi({ server, config, writer: configWriter })
       const completeUntil = () => writer.completeUntil()

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { insertedUpTo } from '@millrace/aggregator'
-import { type EventLog, replaceFile, type StoredRecord } from '@millrace/log'
+import { type EventLog, replaceFile } from '@millrace/log'
 import { createLogger } from '@millrace/server'
-import { AGGREGATOR_GROUP, CONFIG, ENRICHER_GROUP, HITS_ENRICHED, HITS_RAW, SALTS } from '@millrace/shared'
+import { SALTS } from '@millrace/shared'
 import type { Store } from '@millrace/store'
+import { isSpoolEmpty, isWhole, readConfigRecords, recordsOf, uncountedPartition } from '../admin/counted.ts'
 import { openEmbedded } from '../open-log.ts'
 import { openMigratedStore } from '../open-store.ts'
 import { AT_ONCE } from '../reach.ts'
@@ -15,8 +15,6 @@ import { type Command, settingsHelp } from './command.ts'
 import { encodeManifest, type MovedChunk, type MovedTopics, manifestPath, TOPICS_FILE } from './moved-folder.ts'
 
 const DAY_MS = 86_400_000
-/** A spool's file without records. */
-const EMPTY_SPOOL_BYTES = 64
 const STOP_FIRST = 'start Millrace once more, stop it with Ctrl+C or SIGTERM, and export again'
 
 export const command: Command = {
@@ -107,18 +105,13 @@ async function exportTable(folder: string, store: Store, table: MovedChunk['tabl
   return chunks
 }
 
-/** The last value of every key of the configuration, and the salts that hits of today may need. */
+/** The configuration, and the salts that hits of today may need. */
 async function readTopics(log: EventLog): Promise<MovedTopics> {
-  const config = new Map<string, Buffer>()
-  for (const { key, value } of await recordsOf(log, CONFIG.name)) {
-    const name = key?.toString() ?? ''
-    config.delete(name)
-    if (value !== null && name !== '') config.set(name, value)
-  }
+  const config = await readConfigRecords(log)
   const since = new Date(Date.now() - 2 * DAY_MS).toISOString().slice(0, 10)
   const salts = (await recordsOf(log, SALTS.name)).filter(({ key }) => (key?.toString() ?? '') >= since)
   return {
-    config: [...config].map(([key, value]) => ({ key, value: value.toString('base64') })),
+    config: config.map(({ key, value }) => ({ key, value: value.toString('base64') })),
     salts: salts.map(({ key, value, timestamp }) => ({
       key: key!.toString(),
       value: value!.toString('base64'),
@@ -127,39 +120,18 @@ async function readTopics(log: EventLog): Promise<MovedTopics> {
   }
 }
 
-async function recordsOf(log: EventLog, topic: string): Promise<StoredRecord[]> {
-  const [admin, reader] = [log.admin(), log.reader()]
-  const records: StoredRecord[] = []
-  const [low, end] = [(await admin.lowOffsets(topic)).get(0)!, (await admin.endOffsets(topic)).get(0)!]
-  for await (const batch of reader.read(topic, 0, low, end)) records.push(...batch)
-  return records
-}
-
 /** Every raw hit is enriched and in the tables. @throws Error saying what to do */
 async function assertCounted(log: EventLog): Promise<void> {
-  const admin = log.admin()
-  const enriched = await admin.committed(ENRICHER_GROUP, HITS_RAW.name)
-  const inserted = await admin.committed(AGGREGATOR_GROUP, HITS_ENRICHED.name)
-  for (const [partition, end] of await admin.endOffsets(HITS_RAW.name)) {
-    if (end === 0) continue
-    const isCounted = enriched.get(partition)?.offset === end && insertedUpTo(inserted.get(partition)) === end - 1
-    if (!isCounted) throw new Error(`some hits are not counted yet (partition ${partition}): ${STOP_FIRST}`)
-  }
+  const partition = await uncountedPartition(log)
+  if (partition !== null) throw new Error(`some hits are not counted yet (partition ${partition}): ${STOP_FIRST}`)
 }
 
 /** No day is being rebuilt. @throws Error saying what to do */
 async function assertWhole(store: Store): Promise<void> {
-  const open = await store.query(`SELECT 1 FROM millrace.rebuilds GROUP BY id HAVING max(state) != 'done'`)
-  if (open.length > 0) throw new Error(`a rebuild was interrupted: ${STOP_FIRST} when the log says that it is done`)
+  if (!(await isWhole(store)))
+    throw new Error(`a rebuild was interrupted: ${STOP_FIRST} when the log says that it is done`)
 }
 
 function assertSpoolEmpty(dir: string): void {
-  let files: string[] = []
-  try {
-    files = readdirSync(dir).filter((file) => file.endsWith('.spool'))
-  } catch {
-    return // never needed
-  }
-  if (files.some((file) => statSync(join(dir, file)).size > EMPTY_SPOOL_BYTES))
-    throw new Error(`some hits wait in the spool: ${STOP_FIRST}`)
+  if (!isSpoolEmpty(dir)) throw new Error(`some hits wait in the spool: ${STOP_FIRST}`)
 }

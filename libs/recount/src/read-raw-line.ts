@@ -21,6 +21,8 @@ export interface Line {
   readonly site: string
   readonly ip: string
   readonly userAgent: string
+  /** The sender's own id of the visitor; '' = it says none. */
+  readonly user: string
   readonly sentAt: number | undefined
   readonly receivedAt: number
   readonly hits: readonly unknown[]
@@ -54,7 +56,8 @@ export function readLine(text: string, appendedAt: number): Line | string {
   if (typeof site !== 'string' || typeof ip !== 'string' || typeof userAgent !== 'string') return 'line_unreadable'
   if (typeof collectedAt !== 'number' || !Array.isArray(hits)) return 'line_unreadable'
   const receivedAt = line.spooled === true ? Math.min(collectedAt, appendedAt) : appendedAt
-  return { site, ip, userAgent, sentAt: sentAt as number | undefined, receivedAt, hits }
+  const user = typeof line.user === 'string' ? line.user : ''
+  return { site, ip, userAgent, user, sentAt: sentAt as number | undefined, receivedAt, hits }
 }
 
 /** A hit of a line, or why it is dead. */

@@ -26,13 +26,38 @@ export interface RecountSettings {
   /** IANA zone of local days. */
   readonly zone: string
   readonly sessionTimeoutMs: number
-  /** Where the timeout changes from record to record: the longest of them. */
+  /** Where the timeout is not the same everywhere: the longest of them. */
   readonly longestSessionTimeoutMs?: number
   readonly epoch: number
   /** Salts by date (`2026-11-22`). A visitor whose salt is not given is named `#n`: compare those up to renaming. */
   readonly salts?: ReadonlyMap<string, Buffer>
   /** Why a user agent is taken for a bot's; '' = a person. */
   readonly botReason?: (userAgent: string) => string
+  /** What a site says of its own. */
+  readonly siteOf?: (site: string) => SiteOfRecount
+  /** What was stored of a readable hit, taken instead of a rule that the recount does not have. */
+  readonly storedOf?: (kp: number, ko: number, ki: number) => StoredFacts | undefined
+  /** The first record is not the first that ever was: what came before it is not known. */
+  readonly isCut?: boolean
+  /** Told of each session that no later hit can change; totals are not kept then, so that memory stays bounded. */
+  readonly onSession?: (session: ExpectedSession) => void
+}
+
+/** Settings of a site that the recount knows. */
+export interface SiteOfRecount {
+  readonly zone: string
+  readonly sessionTimeoutMs: number
+  /** The sender's own `user` ids tell visitors apart. */
+  readonly userIds: boolean
+}
+
+/** What the enricher found out about a hit by looking things up: no rule of visitors, duplicates or sessions. */
+export interface StoredFacts {
+  readonly isBot: boolean
+  readonly hostname: string
+  readonly path: string
+  /** Of its session, as then known: a hit that brought another began a session. */
+  readonly arrival: Arrival
 }
 
 /** What is expected of one raw hit. Hits that could not be read have an empty `hitId`, `site` or `type` page_view. */
@@ -58,6 +83,8 @@ export interface ExpectedHit {
   readonly visitor: string
   /** Number of the session in this recount; 0 = none. */
   readonly session: number
+  /** False where what came before the first record may decide it: verdict, or session. */
+  readonly isCertain: boolean
 }
 
 /** A finished session. Times are epoch milliseconds; session numbers mean nothing outside this recount. */
@@ -76,6 +103,9 @@ export interface ExpectedSession {
   readonly engagedMs: number
   readonly entryPath: string
   readonly exitPath: string
+  /** Its first hit. */
+  readonly kp: number
+  readonly isCertain: boolean
 }
 
 export interface DailyHits {
@@ -101,6 +131,8 @@ export interface Recount {
   readonly dailySessions: Map<string, DailySessions>
 }
 
+type CountedVerdict = 'keep' | 'duplicate' | 'dead'
+
 export type PartitionRecords = { partition: number; batches: AsyncIterable<readonly RawRecord[]> }
 
 /**
@@ -122,26 +154,46 @@ export async function recount(
     dailySessions: new Map(),
   }
   const numbers = { visitor: 0, session: 0 }
-  const days = new LocalDays(settings.zone)
+  const days = new Calendars(settings)
   for await (const { partition, batches } of partitions) {
     const stream = new PartitionRecount(kpOf(settings.epoch, partition), settings, days, numbers)
     for await (const batch of batches) {
       for (const record of batch) {
         for (const hit of stream.addRecord(record)) {
-          countHit(totals, hit)
+          if (settings.onSession) totals.verdicts[hit.verdict as CountedVerdict] += 1
+          else countHit(totals, hit)
           await onHit(hit)
         }
       }
+      if (settings.onSession) for (const session of stream.takeFinished()) settings.onSession(session)
     }
-    for (const session of stream.finish()) countSession(totals, session)
+    for (const session of stream.finish()) {
+      if (settings.onSession) settings.onSession(session)
+      else countSession(totals, session)
+    }
   }
   return totals
+}
+
+/** The calendar of each zone, made once. */
+class Calendars {
+  readonly #settings: RecountSettings
+  readonly #zones = new Map<string, LocalDays>()
+
+  constructor(settings: RecountSettings) {
+    this.#settings = settings
+  }
+
+  dayOf(site: string, time: number): number {
+    const zone = this.#settings.siteOf?.(site).zone ?? this.#settings.zone
+    return orMake(this.#zones, zone, () => new LocalDays(zone)).dayOf(time)
+  }
 }
 
 function countHit(totals: Recount, hit: ExpectedHit): void {
   const mutable = totals as { rawHits: number; lateHits: number }
   mutable.rawHits += 1
-  totals.verdicts[hit.verdict as 'keep' | 'duplicate' | 'dead'] += 1
+  totals.verdicts[hit.verdict as CountedVerdict] += 1
   if (hit.verdict !== 'keep') return
   if (hit.late) mutable.lateHits += 1
   if (hit.type === 'engagement') return
@@ -186,6 +238,7 @@ interface OpenSession {
   /** Of the earliest hit. */
   arrival: Arrival
   engagedMs: number
+  readonly isCertain: boolean
 }
 
 /** Who sent a hit: one site, address and agent. */
@@ -199,20 +252,24 @@ interface Sender {
   /** By page_id: the largest total of engagement that a session was given, and when its last signal came. */
   readonly pages: Map<string, { total: number; receivedAt: number }>
   open: OpenSession[]
+  /** Hits up to this time may belong to a session that began before the first record. */
+  uncertainUntil: number
 }
 
 class PartitionRecount {
   readonly #kp: number
   readonly #settings: RecountSettings
-  readonly #days: LocalDays
+  readonly #days: Calendars
   readonly #numbers: { visitor: number; session: number }
   readonly #senders = new Map<string, Sender>()
-  readonly #finished: ExpectedSession[] = []
+  #finished: ExpectedSession[] = []
   /** S: largest received_at so far. */
   #streamTime = 0
   #sweptAt = 0
+  /** Append time of the first record: nothing that came before has moved S beyond it. */
+  #beganAt = 0
 
-  constructor(kp: number, settings: RecountSettings, days: LocalDays, numbers: { visitor: number; session: number }) {
+  constructor(kp: number, settings: RecountSettings, days: Calendars, numbers: { visitor: number; session: number }) {
     this.#kp = kp
     this.#settings = settings
     this.#days = days
@@ -220,6 +277,7 @@ class PartitionRecount {
   }
 
   *addRecord(record: RawRecord): Iterable<ExpectedHit> {
+    this.#beganAt ||= record.timestamp
     let ki = 0
     for (const text of linesOf(record.value)) {
       const line = readLine(text, record.timestamp)
@@ -235,7 +293,14 @@ class PartitionRecount {
     }
   }
 
-  /** Every session of the partition, in no particular order. */
+  /** Sessions that no later hit can reach, each once. */
+  takeFinished(): ExpectedSession[] {
+    const taken = this.#finished
+    this.#finished = []
+    return taken
+  }
+
+  /** Every session of the partition that was not taken, in no particular order. */
   finish(): ExpectedSession[] {
     for (const sender of this.#senders.values()) {
       for (const session of sender.open) this.#finished.push(this.#summarise(sender, session))
@@ -250,16 +315,20 @@ class PartitionRecount {
   }
 
   #addHit(record: RawRecord, ki: number, line: Line, raw: unknown): ExpectedHit {
-    const hit = readHit(raw)
-    if (typeof hit === 'string') return this.#dead(record, ki, line, hit)
+    const read = readHit(raw)
+    if (typeof read === 'string') return this.#dead(record, ki, line, read)
+    const stored = this.#settings.storedOf?.(this.#kp, record.offset, ki)
+    const { hostname, path, arrival } = stored ?? read
+    const hit = { ...read, hostname, path, ...(read.type !== 'engagement' && { arrival }) }
     const time = occurredAt(line, (raw as { created_at?: number }).created_at)
     const sender = this.#sender(line)
-    const isBot = (this.#settings.botReason ?? defaultBotReason)(line.userAgent) !== ''
-    const day = this.#days.dayOf(time)
+    const isBot = stored?.isBot ?? (this.#settings.botReason ?? defaultBotReason)(line.userAgent) !== ''
+    const day = this.#days.dayOf(line.site, time)
     const expected = {
       ...{ kp: this.#kp, ko: record.offset, ki, site: line.site, type: hit.type, hitId: hit.hitId },
       ...{ verdict: 'keep' as const, reason: '', late: false, time, receivedAt: line.receivedAt, day, isBot },
       ...{ hostname: hit.hostname, path: hit.path, visitor: this.#visitor(sender, day), session: 0 },
+      isCertain: !this.#settings.isCut || this.#streamTime - this.#beganAt > DEDUP_MS,
     }
     const firstKept = sender.kept.get(hit.hitId)
     if (firstKept !== undefined && firstKept >= this.#streamTime - DEDUP_MS)
@@ -268,10 +337,20 @@ class PartitionRecount {
 
     if (this.#streamTime - time > LATENESS_MS) return { ...expected, late: true }
 
+    const isCertain = this.#isCertain(sender, time) && expected.isCertain
     const sessionHit = { ...hit, time, receivedAt: line.receivedAt }
-    const session = this.#join(sender, sessionHit, isBot, day) ?? this.#openSession(sender, sessionHit, isBot, day)
-    if (!session) return expected
-    return { ...expected, visitor: session.visitor, session: session.number }
+    const session =
+      this.#join(sender, sessionHit, isBot, day) ?? this.#openSession(sender, sessionHit, isBot, day, isCertain)
+    if (!session) return { ...expected, isCertain }
+    return { ...expected, visitor: session.visitor, session: session.number, isCertain: session.isCertain }
+  }
+
+  /** Where the log was cut, a sender is known after a pause in which everything of it is forgotten. */
+  #isCertain(sender: Sender, time: number): boolean {
+    if (!this.#settings.isCut) return true
+    if (time > sender.uncertainUntil) return true
+    sender.uncertainUntil = Math.max(sender.uncertainUntil, time + this.#pageMemoryMs + LATENESS_MS)
+    return false
   }
 
   #dead(record: RawRecord, ki: number, line: { site: string; receivedAt: number }, reason: string): ExpectedHit {
@@ -288,13 +367,25 @@ class PartitionRecount {
         reason,
         late: false,
       },
-      ...{ time: receivedAt, receivedAt, day: this.#days.dayOf(receivedAt), isBot: false, hostname: '', path: '' },
-      ...{ visitor: '', session: 0 },
+      ...{
+        time: receivedAt,
+        receivedAt,
+        day: this.#days.dayOf(site, receivedAt),
+        isBot: false,
+        hostname: '',
+        path: '',
+      },
+      ...{ visitor: '', session: 0, isCertain: true },
     }
   }
 
-  #sender({ site, ip, userAgent }: Line): Sender {
-    const key = `${site}\0${ip}\0${userAgent}`
+  #timeoutOf(site: string): number {
+    return this.#settings.siteOf?.(site).sessionTimeoutMs ?? this.#settings.sessionTimeoutMs
+  }
+
+  #sender({ site, ip, userAgent, user }: Line): Sender {
+    const isUser = user !== '' && this.#settings.siteOf?.(site).userIds === true
+    const key = isUser ? `${site}\0${user}` : `${site}\0${ip}\0${userAgent}`
     return orMake(this.#senders, key, () => ({
       site,
       ip,
@@ -303,6 +394,7 @@ class PartitionRecount {
       visitors: new Map(),
       pages: new Map(),
       open: [],
+      uncertainUntil: this.#beganAt + this.#pageMemoryMs + LATENESS_MS,
     }))
   }
 
@@ -318,7 +410,7 @@ class PartitionRecount {
 
   /** Adds the hit to the session that it belongs to: the nearest that fits, of equally near ones the latest. */
   #join(sender: Sender, hit: SessionHit, isBot: boolean, day: number): OpenSession | undefined {
-    const fitting = sender.open.filter((session) => this.#fits(session, hit, isBot, day))
+    const fitting = sender.open.filter((session) => this.#fits(sender.site, session, hit, isBot, day))
     const session = fitting.sort(
       (a, b) => distance(a, hit.time) - distance(b, hit.time) || b.start - a.start || b.number - a.number,
     )[0]
@@ -347,11 +439,12 @@ class PartitionRecount {
 
   /** X: how long what is forgotten by stream time is remembered. */
   get #pageMemoryMs(): number {
-    return Math.max(this.#settings.sessionTimeoutMs, DEDUP_MS) + LATENESS_MS
+    const { sessionTimeoutMs, longestSessionTimeoutMs = sessionTimeoutMs } = this.#settings
+    return Math.max(longestSessionTimeoutMs, DEDUP_MS) + LATENESS_MS
   }
 
-  #fits(session: OpenSession, hit: SessionHit, isBot: boolean, day: number): boolean {
-    const timeout = this.#settings.sessionTimeoutMs
+  #fits(site: string, session: OpenSession, hit: SessionHit, isBot: boolean, day: number): boolean {
+    const timeout = this.#timeoutOf(site)
     const start = hit.type === 'engagement' ? session.start : Math.min(session.start, hit.time)
     const end = Math.max(session.end, hit.time)
     return (
@@ -365,7 +458,13 @@ class PartitionRecount {
   }
 
   /** A page view or an event opens a session; an engagement signal never does. */
-  #openSession(sender: Sender, hit: SessionHit, isBot: boolean, day: number): OpenSession | undefined {
+  #openSession(
+    sender: Sender,
+    hit: SessionHit,
+    isBot: boolean,
+    day: number,
+    isCertain: boolean,
+  ): OpenSession | undefined {
     if (hit.type === 'engagement') return undefined
     const session: OpenSession = {
       number: ++this.#numbers.session,
@@ -377,6 +476,7 @@ class PartitionRecount {
       end: hit.time,
       arrival: hit.arrival,
       engagedMs: 0,
+      isCertain,
     }
     sender.open.push(session)
     return session
@@ -414,9 +514,10 @@ class PartitionRecount {
     const isBounce =
       views.length > 0 && samePage && !events.some((event) => event.interactive) && engagedMs < BOUNCE_ENGAGED_MS
     return {
-      ...{ number, site: sender.site, visitor, isBot, day: this.#days.dayOf(start), start, end },
+      ...{ number, site: sender.site, visitor, isBot, day: this.#days.dayOf(sender.site, start), start, end },
       ...{ pageViews: views.length, events: events.length, isBounce, engagedMs },
       ...{ entryPath: byTime.at(0)?.path ?? '', exitPath: byTime.at(-1)?.path ?? '' },
+      ...{ kp: this.#kp, isCertain: session.isCertain },
     }
   }
 }

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import type { RawLine, StampedHit } from '@millrace/shared'
+import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { engagement, event, hitId, pageView, rawLine, rawValue } from './builders.ts'
 import { type ExpectedHit, type RawRecord, type Recount, type RecountSettings, recount } from './recount.ts'
 
 /** Noon of 2026-11-21, UTC. */
@@ -480,5 +480,71 @@ describe('laws', () => {
       }),
       { numRuns: 100 },
     )
+  })
+
+  test('a visit that had begun before the first record is not certain, however long it goes on', async () => {
+    const ends = [0, 1, 2, 3, 4, 5].map((n) => ({
+      at: n * 20 * MINUTE,
+      hit: view(n % 5 === 0 ? '/c?utm_source=x' : '/a'),
+    }))
+    const later = { at: 400 * MINUTE, hit: view('/a') }
+    const whole = await recountOf([...ends, later])
+    expect(whole.sessions.map(({ pageViews }) => pageViews).sort()).toEqual([1, 6])
+    const cut = await recountOf([...ends, later].slice(1), { isCut: true })
+    expect(cut.sessions).toHaveLength(3) // of what x was, nothing is known any more
+    expect(cut.hits.map(({ isCertain }) => isCertain)).toEqual([false, false, false, false, false, true])
+  })
+
+  test('a recount that begins in the middle is right wherever it is certain', async () => {
+    let certain = 0
+    const steps = fc.array(
+      fc.record({
+        gap: fc.oneof(
+          { weight: 12, arbitrary: fc.integer({ min: 0, max: 16 * MINUTE }) },
+          { weight: 1, arbitrary: fc.integer({ min: 0, max: 200 * MINUTE }) },
+        ),
+        delay: fc.constantFrom(undefined, undefined, 0, 14 * MINUTE, 20 * MINUTE),
+        kind: fc.constantFrom('view', 'event', 'engagement'),
+        path: fc.constantFrom('/a', '/a', '/b', '/c?utm_source=x'),
+        id: fc.integer({ min: 1, max: 60 }),
+        page: fc.integer({ min: 1, max: 3 }),
+        engaged: fc.integer({ min: 0, max: 20_000 }),
+        sender: fc.integer({ min: 1, max: 2 }),
+      }),
+      { minLength: 30, maxLength: 90 },
+    )
+    await fc.assert(
+      fc.asyncProperty(steps, fc.nat(20), async (made, from) => {
+        let at = 0
+        const records = made.map(({ gap, delay, kind, path, id, page, engaged, sender }, offset) => {
+          at += gap
+          const signal = engagement({ page_id: hitId(page), engaged_ms: engaged })
+          const hit = kind === 'view' ? view(path) : kind === 'event' ? event() : signal
+          const line = { ip: `203.0.113.${sender}` }
+          return record(offset, { at, line, ...(delay !== undefined && { delay }), hit: { ...hit, hit_id: hitId(id) } })
+        })
+        const run = async (part: readonly RawRecord[], isCut: boolean) => {
+          const hits = new Map<number, ExpectedHit>()
+          const settings = { ...SETTINGS, isCut }
+          const totals = await recount([{ partition: 0, batches: once(part) }], settings, (hit) => {
+            hits.set(hit.ko, hit)
+          })
+          return { hits, sessions: new Map(totals.sessions.map((session) => [session.number, session])) }
+        }
+        const whole = await run(records, false)
+        const cut = await run(records.slice(from), true)
+        const facts = (session: object | undefined) => ({ ...session, number: 0, visitor: '', isCertain: true })
+        for (const [offset, hit] of cut.hits) {
+          if (!hit.isCertain) continue
+          certain += 1
+          const known = whole.hits.get(offset)!
+          expect([hit.verdict, hit.late, hit.session > 0]).toEqual([known.verdict, known.late, known.session > 0])
+          if (hit.session > 0)
+            expect(facts(cut.sessions.get(hit.session))).toEqual(facts(whole.sessions.get(known.session)))
+        }
+      }),
+      { numRuns: 100 },
+    )
+    expect(certain).toBeGreaterThan(100)
   })
 })
