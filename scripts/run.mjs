@@ -14,8 +14,9 @@ const COMMANDS = {
   start: () => execNode(join(root, 'services/standalone/dist/cli.js'), 'start', ...args),
   test: () => (args.length > 0 ? run('npx', 'vitest', 'run', ...args) : runAll()),
   check: () => runChecks(),
-  e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'model', 'containers']),
-  bench: () => runScript('bench', 'bench', ['spine', 'fairness', 'enrich', 'kafka', 'query', 'sql-load']),
+  e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'killpoints', 'model', 'containers']),
+  bench: () =>
+    runScript('bench', 'bench', ['spine', 'fairness', 'log', 'enrich', 'store', 'kafka', 'query', 'sql-load']),
   fuzz: () => runFuzz(Number(args[0] ?? 10)),
   cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }
