@@ -10,9 +10,12 @@ const ring = (name: string, include: string[], exclude: string[] = []) => ({
     include,
     exclude: ['**/node_modules/**', '**/dist/**', ...exclude],
     pool: 'forks' as const,
+    // Units share the processors; what starts services and brokers has them alone.
+    maxWorkers: name === 'unit' ? 2 : 1,
+    sequence: { groupOrder: name === 'unit' ? 0 : 1 },
     setupFiles: name === 'unit' ? ['scripts/property-seed.ts'] : [],
     server: { deps: { inline: [/@millrace\//] } },
-    testTimeout: name === 'unit' ? 60_000 : 120_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 })

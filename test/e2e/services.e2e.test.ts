@@ -39,6 +39,12 @@ const COMMANDS = [
   'export',
   'import',
   'demo',
+  'delete',
+  'verify',
+  'tail',
+  'backup',
+  'restore',
+  'resume',
 ]
 
 describe('millrace', () => {

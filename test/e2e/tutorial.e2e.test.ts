@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-tutorial-'))
 let product: Product
 
 beforeAll(async () => {
-  product = startProduct({ dataDir: folder, port: await freePort() })
+  product = startProduct({ dataDir: folder, port: await freePort(), sites: [] })
   await product.ready()
 })
 afterAll(async () => {
