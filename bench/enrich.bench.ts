@@ -7,21 +7,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import {
-  AgentReader,
-  BatchEnricher,
-  builtInGeoFile,
-  GeoReader,
-  PartitionState,
-  readAgent,
-  readGeoDatabase,
-  readRaw,
-  Senders,
-  StateReader,
-} from '@millrace/enricher'
+import { AgentReader, BatchEnricher, PartitionState, readAgent, readRaw, StateReader } from '@millrace/enricher'
 import type { StoredRecord } from '@millrace/log'
-import { DEFAULT_SITE_SETTINGS, LocalDays } from '@millrace/shared'
 import { hitId, rawLine, rawValue } from '@millrace/testing'
+import { newGeo, newReading, RULES, randomFrom } from './enricher-parts.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -39,12 +28,7 @@ const HITS_PER_SECOND = 5_000
 const START = Date.UTC(2026, 10, 21, 12)
 const VISITORS = 20_000
 
-let seed = 1
-/** Whole numbers below `below`, the same in every run. */
-function random(below: number): number {
-  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-  return Math.floor((seed / 4_294_967_296) * below)
-}
+const random = randomFrom(1)
 
 interface Client {
   readonly userAgent: string
@@ -132,15 +116,7 @@ const flood: MakeRequest = (n, time) => {
   return requestOf(n, time, { userAgent: `${client.userAgent} App/${n}`, headers }, ip)
 }
 
-const rules = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * 60_000, settings: DEFAULT_SITE_SETTINGS }
-const salt = Buffer.alloc(32, 7)
-const reading = {
-  salts: { saltOf: () => salt },
-  rulesOf: () => rules,
-  installationSecret: () => null,
-  fingerprintHeaders: [],
-  senders: new Senders(),
-}
+const reading = newReading()
 
 /**
  * Microseconds of processor time a hit, all threads of the process together: what else the machine does while it runs counts
@@ -158,12 +134,12 @@ interface Run {
 /** An enricher with caches of its own. */
 class Bench {
   readonly agents = new AgentReader()
-  readonly geo = new GeoReader(readGeoDatabase(readFileSync(builtInGeoFile())))
-  readonly state = new PartitionState(rules.sessionTimeoutMs)
+  readonly geo = newGeo()
+  readonly state = new PartitionState(RULES.sessionTimeoutMs)
   readonly written: { streamTime: number; hits: Buffer; sessions: Buffer }[] = []
   readonly #enricher = new BatchEnricher(
     { agents: this.agents, geo: this.geo, build: 'bench', kp: 4096 },
-    () => rules,
+    () => RULES,
     0,
   )
 
@@ -235,7 +211,7 @@ function measureStream(): void {
 }
 
 function measureRestore({ written }: Bench): void {
-  const restored = new PartitionState(rules.sessionTimeoutMs)
+  const restored = new PartitionState(RULES.sessionTimeoutMs)
   const reader = new StateReader(restored)
   const before = process.cpuUsage()
   for (const record of written) reader.add(record)

@@ -1,16 +1,6 @@
-import { readFileSync } from 'node:fs'
-import {
-  AgentReader,
-  BatchEnricher,
-  builtInGeoFile,
-  GeoReader,
-  PartitionState,
-  readGeoDatabase,
-  readRaw,
-  Senders,
-} from '@millrace/enricher'
-import { DEFAULT_SITE_SETTINGS, LocalDays } from '@millrace/shared'
+import { AgentReader, BatchEnricher, PartitionState, readRaw } from '@millrace/enricher'
 import { hitId, rawLine, rawValue } from '@millrace/testing'
+import { newGeo, newReading, RULES, randomFrom } from './enricher-parts.ts'
 
 /** The two blocks of an enriched record. */
 export interface EnrichedBlocks {
@@ -31,20 +21,12 @@ const AGENTS = [
 
 /** What the enricher makes of page views of 20,000 visitors at 5,000 a second, four partitions in turn: always the same. */
 export function enrichedBlocks(hits: number, perRecord: number): EnrichedBlocks[] {
-  const rules = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * 60_000, settings: DEFAULT_SITE_SETTINGS }
-  const salt = Buffer.alloc(32, 7)
-  const reading = {
-    salts: { saltOf: () => salt },
-    rulesOf: () => rules,
-    installationSecret: () => null,
-    fingerprintHeaders: [],
-    senders: new Senders(),
-  }
-  const geo = new GeoReader(readGeoDatabase(readFileSync(builtInGeoFile())))
+  const reading = newReading()
+  const geo = newGeo()
   const agents = new AgentReader()
   const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({
-    enricher: new BatchEnricher({ agents, geo, build: 'bench', kp: 4096 + partition }, () => rules, 0),
-    state: new PartitionState(rules.sessionTimeoutMs),
+    enricher: new BatchEnricher({ agents, geo, build: 'bench', kp: 4096 + partition }, () => RULES, 0),
+    state: new PartitionState(RULES.sessionTimeoutMs),
   }))
   const random = randomFrom(1)
   return Array.from({ length: Math.ceil(hits / perRecord) }, (_, offset) => {
@@ -80,13 +62,4 @@ function lineOf(n: number, partition: number, random: (below: number) => number)
     user_agent: AGENTS[visitor % AGENTS.length]!,
     headers: { 'accept-language': 'de-AT,de;q=0.9,en;q=0.8' },
   })
-}
-
-/** Whole numbers below `below`, the same for the same seed. */
-function randomFrom(first: number): (below: number) => number {
-  let seed = first
-  return (below) => {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((seed / 4_294_967_296) * below)
-  }
 }
