@@ -139,6 +139,21 @@ describe('health', () => {
   })
 })
 
+describe('listen', () => {
+  it('it says what to do about a port that is taken', async () => {
+    await start()
+    const { port } = new URL(url)
+    const second = createServer({
+      host: '127.0.0.1',
+      port: Number(port),
+      name: 'b',
+      logger: createLogger('silent', 'b'),
+    })
+    await expect(second.listen()).rejects.toThrow(`127.0.0.1:${port} is in use by another process`)
+    await second.close()
+  })
+})
+
 describe('close', () => {
   it('it finishes the request in flight, on a connection that would stay open, and takes no other', async () => {
     await start()

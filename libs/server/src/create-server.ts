@@ -6,6 +6,8 @@ import { answerBrokenRequest, problemOf, sendProblem } from './answer-problems.t
 import { DirectRoutes } from './direct-routes.ts'
 import { listMethods } from './list-methods.ts'
 import { Readiness } from './readiness.ts'
+import { describeRoutes, rememberRoutes } from './reference/describe-routes.ts'
+import { HEALTH_OPERATIONS } from './reference/health-operations.ts'
 
 /** Largest body of a route that names no limit of its own, in bytes. */
 const BODY_LIMIT = 1 << 20
@@ -65,6 +67,8 @@ export function createServer(options: ServerOptions): Server {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOf(error)),
   })
+  rememberRoutes(app)
+  describeRoutes(app, HEALTH_OPERATIONS)
   const direct = new DirectRoutes(app)
   answerErrors(app, logger)
   addHealth(app, name, readiness, notices)
@@ -78,7 +82,9 @@ export function createServer(options: ServerOptions): Server {
     logger,
     notices,
     async listen() {
-      return app.listen({ host: options.host, port: options.port })
+      return app.listen({ host: options.host, port: options.port }).catch((error: Error) => {
+        throw explained(error, options)
+      })
     },
     async close() {
       readiness.set('server', 'shutting down')
@@ -86,6 +92,14 @@ export function createServer(options: ServerOptions): Server {
       await closeConnections(app)
     },
   }
+}
+
+/** What to do about a port that cannot be had. */
+function explained(error: Error & { code?: string }, { host, port }: ServerOptions): Error {
+  const where = `${host}:${port}`
+  if (error.code === 'EADDRINUSE') return new Error(`${where} is in use by another process: choose another port`)
+  if (error.code === 'EACCES') return new Error(`${where} may not be used by this user: choose a port above 1023`)
+  return error
 }
 
 function answerErrors(app: FastifyInstance, logger: Logger): void {

@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { MillraceError } from '@millrace/shared'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { describeNeeds } from './reference/describe-routes.ts'
 
 /** What a request may do. */
 export interface Access {
@@ -29,6 +30,7 @@ const accesses = new WeakMap<FastifyRequest, Access>()
 export function requireKey(app: FastifyInstance, guard: KeyGuard): void {
   const admin = hash('sha256', guard.adminKey, 'buffer')
   const prefixes = Object.entries(guard.needs)
+  describeNeeds(app, guard.needs)
   app.addHook('onRequest', async (request, reply) => {
     // The route, not the address as sent: the router decodes `/v1/%71uery`, and would lead past a look at that.
     const route = request.routeOptions.url ?? ''

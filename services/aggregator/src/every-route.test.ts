@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConfigWriter, openConfigBook, openConfigWriter } from '@millrace/config'
 import { openEmbeddedLog } from '@millrace/log'
-import { type Access, createLogger, createServer, requireKey } from '@millrace/server'
+import { type Access, createLogger, createServer, requireKey, serveReference } from '@millrace/server'
 import { TOPICS } from '@millrace/shared'
 import { migrate, openSqlConsole, openStore } from '@millrace/store'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -79,6 +79,7 @@ for (const scope of ['ingest', 'read', 'sql', 'admin']) {
 const dir = mkdtempSync(join(tmpdir(), 'millrace-routes-'))
 const server = createServer({ host: '127.0.0.1', port: 0, name: 'test', logger: createLogger('silent', 'test') })
 const added = new Set<string>()
+const OF_EVERY_SERVICE = ['GET /v1/openapi.json', 'GET /docs']
 const closing: (() => Promise<unknown>)[] = []
 let writer: ConfigWriter
 
@@ -103,6 +104,7 @@ beforeAll(async () => {
   registerSqlApi({ server, console })
   registerAdminApi({ server, config, writer })
   const rebuilds = registerRebuildApi({ server, store, config, settings, completeUntil })
+  serveReference(app, 'test')
   await app.ready()
   closing.push(
     () => server.close(),
@@ -140,7 +142,16 @@ const others = (scope: Scope): string[] => ['ingest', 'read', 'sql'].filter((one
 
 describe('the routes of the aggregator', () => {
   it('are all of these', () => {
-    expect([...added].sort()).toEqual(Object.keys(ROUTES).sort())
+    expect([...added].sort()).toEqual([...Object.keys(ROUTES), ...OF_EVERY_SERVICE].sort())
+  })
+
+  it('are described with the scopes that they need', async () => {
+    const { paths } = (await server.app.inject('/v1/openapi.json')).json()
+    for (const [name, { scope }] of CASES) {
+      const [method, path] = name.split(' ') as [string, string]
+      const { security } = paths[path.replaceAll(/:(\w+)/g, '{$1}')][method.toLowerCase()]
+      expect([name, security]).toEqual([name, [{ key: [scope] }]])
+    }
   })
 
   it.each(CASES)('%s needs a key that there is', async (name, route) => {

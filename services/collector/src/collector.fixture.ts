@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openEmbeddedLog } from '@millrace/log'
-import { createLogger, createServer } from '@millrace/server'
+import { createLogger, createServer, serveReference } from '@millrace/server'
 import { HITS_RAW, type RawLine } from '@millrace/shared'
 import { type ConfigFixture, configFixture } from './config.fixture.ts'
 import { settingsWith } from './settings.fixture.ts'
@@ -32,6 +32,8 @@ export async function runCollector(
   const fixture = configFixture()
   const { config } = fixture
   const collector = await startCollector({ log, config, server, settings: settingsWith(settings), ...options })
+  // It does not start unless every route is described.
+  serveReference(server.app, 'test')
   const url = await server.listen()
   let seen = await log.admin().endOffsets(HITS_RAW.name)
 

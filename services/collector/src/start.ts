@@ -1,11 +1,12 @@
 import type { EventLog } from '@millrace/log'
-import type { Server } from '@millrace/server'
+import { describeRoutes, type Server } from '@millrace/server'
 import { HITS_RAW } from '@millrace/shared'
 import { Admission } from './admit.ts'
 import { type BatchLimits, batchAppends, DEFAULT_LIMITS } from './batch-appends.ts'
 import { createClientAddress } from './client-address.ts'
 import { createFacts } from './facts.ts'
 import { addHitsRoute } from './hits-route.ts'
+import { HIT_OPERATIONS } from './operations.ts'
 import { addPixelRoute } from './pixel-route.ts'
 import { RateLimit } from './rate-limit.ts'
 import type { CollectorSettings } from './settings.ts'
@@ -83,6 +84,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const intake = { ...admissionOf(settings, config), sink, partitions, clock, facts, isClosing }
   addHitsRoute(server, intake)
   addPixelRoute(server.app, intake)
+  describeRoutes(server.app, HIT_OPERATIONS)
   server.readiness.set('log', null)
 
   return {

@@ -62,10 +62,19 @@ async function run(name: string, args: string[]): Promise<void> {
   const { command } = await COMMANDS[name]!()
   const options = { ...command.options, help: { type: 'boolean', short: 'h' } } as const
   const allowPositionals = command.words !== undefined
-  const { values: given, positionals } = parseArgs({ args, options, allowPositionals })
+  const { values: given, positionals } = asHinted(name, () => parseArgs({ args, options, allowPositionals }))
   const { help, ...values } = given as OptionValues
   if (help) console.log(command.help)
   else await command.run(values, positionals)
+}
+
+/** What node says of a wrong option, without its hint for odd cases, and where to look. */
+function asHinted<T>(name: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new Error(`${(error as Error).message.split('. ', 1)[0]} (millrace ${name} --help)`)
+  }
 }
 
 const [name = 'help', ...args] = process.argv.slice(2)

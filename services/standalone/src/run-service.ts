@@ -1,8 +1,16 @@
 import type { EventLog } from '@millrace/log'
-import { createLogger, createServer, onShutdown, type Server, type ServerSettings } from '@millrace/server'
+import {
+  createLogger,
+  createServer,
+  onShutdown,
+  type Server,
+  type ServerSettings,
+  serveReference,
+} from '@millrace/server'
 import { openKafka, waitForTopics } from './open-log.ts'
 import type { Reach } from './reach.ts'
 import type { LogSettings } from './settings.ts'
+import { VERSION } from './version.ts'
 import { whileWaiting } from './while-waiting.ts'
 
 const STOP_MS = 30_000
@@ -51,6 +59,7 @@ export async function runService(
       await log.close()
     }
   })
+  serveReference(server.app, VERSION)
   logger.info({ address: await server.listen() }, 'ready')
 }
 

@@ -13,7 +13,7 @@ import {
 import { startCollector } from '@millrace/collector'
 import { type ConfigBook, openConfigWriter } from '@millrace/config'
 import type { EmbeddedLog, EventLog } from '@millrace/log'
-import { createLogger, createServer, type Logger, requireKey } from '@millrace/server'
+import { createLogger, createServer, type Logger, requireKey, serveReference } from '@millrace/server'
 import type { Store } from '@millrace/store'
 import { assertRestored } from './backup/restore-backup.ts'
 import { ensureInstallation, openConfig } from './open-config.ts'
@@ -97,6 +97,7 @@ export async function startStandalone(
   const folders = { dataDir: settings.MILLRACE_DATA_DIR, spoolDir: spoolDirOf(settings) }
   const backup = isLocal(settings) ? { ...folders, completeUntil, hold: () => pipeline.hold() } : null
   registerOperatorApi({ server, log, store, config, writer, settings, backup })
+  serveReference(server.app, VERSION)
   const url = await server.listen()
   if (embedded) releaseRetention(embedded, pipeline).catch(onFailure)
 

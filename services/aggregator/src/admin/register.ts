@@ -1,9 +1,18 @@
 /** /v1/sites, the goals below them, and /v1/keys: how the installation is told what it is to do. */
 import type { ConfigBook, ConfigWriter, Key, SiteChange, SiteGoal, SiteRecord } from '@millrace/config'
-import { type Access, accessOf, type FastifyReply, type FastifyRequest, isForSite, type Server } from '@millrace/server'
+import {
+  type Access,
+  accessOf,
+  describeRoutes,
+  type FastifyReply,
+  type FastifyRequest,
+  isForSite,
+  type Server,
+} from '@millrace/server'
 import { DEFAULT_SITE_SETTINGS, MillraceError } from '@millrace/shared'
 import { parseFilter } from '../query/filter.ts'
 import { type AdminFacts, adminFacts } from './facts.ts'
+import { ADMIN_OPERATIONS } from './operations.ts'
 
 export interface AdminApi {
   readonly server: Pick<Server, 'app' | 'logger'>
@@ -27,6 +36,7 @@ const MAX_BODY_BYTES = 256 * 1024
 /** Adds /v1/sites, /v1/sites/SITE/goals and /v1/keys. Guard them with GUARDED_ROUTES, and call this before the server listens. */
 export function registerAdminApi(api: AdminApi): void {
   const facts = adminFacts(api.server)
+  describeRoutes(api.server.app, ADMIN_OPERATIONS)
   api.server.app.register(async (app) => {
     app.removeAllContentTypeParsers()
     // Nothing but JSON: a form of a strange page cannot send it without asking first.

@@ -1,11 +1,19 @@
 import type { EventLog, LogAdmin } from '@millrace/log'
-import { accessOf, type FastifyReply, type FastifyRequest, isForSite, type Server } from '@millrace/server'
+import {
+  accessOf,
+  describeRoutes,
+  type FastifyReply,
+  type FastifyRequest,
+  isForSite,
+  type Server,
+} from '@millrace/server'
 import { type FieldError, HITS_RAW, MillraceError, SITE_PATTERN } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 import { askStore } from '../query/ask-store.ts'
 import type { QueryFacts } from '../query/facts.ts'
 import { type Balance, balanceOf, countRows } from './balance.ts'
 import { type LedgerQuery, type LedgerRow, type LedgerTotals, readLedger, totalsOf } from './ledger.ts'
+import { LEDGER_OPERATIONS } from './operations.ts'
 
 export interface LedgerApi {
   readonly server: Pick<Server, 'app' | 'registry' | 'logger'>
@@ -33,6 +41,7 @@ export function registerLedgerApi(api: LedgerApi): void {
     answered: () => undefined,
     storeFailed: (error) => logger.error({ err: error }, 'the store could not answer for the ledger'),
   }
+  describeRoutes(api.server.app, LEDGER_OPERATIONS)
   const admin = api.log.admin()
   api.server.app.addHook('onClose', () => admin.close())
   api.server.app.get('/v1/ledger', async (request, reply) => {

@@ -7,8 +7,12 @@ import { refusal } from './parse-query.ts'
 const DETAIL = 'is not a regular expression (RE2)'
 
 /** The engine's regular expressions are RE2, so only the engine can tell a wrong one. @throws MillraceError naming each */
-export async function checkPatterns(filter: Filter | null, store: Pick<Store, 'query'>): Promise<void> {
-  const errors = await wrongPatterns(filter, store)
+export async function checkPatterns(
+  filter: Filter | null | readonly (Filter | null)[],
+  store: Pick<Store, 'query'>,
+): Promise<void> {
+  const errors: FieldError[] = []
+  for (const one of [filter].flat() as (Filter | null)[]) errors.push(...(await wrongPatterns(one, store)))
   if (errors.length > 0) throw refusal(errors)
 }
 

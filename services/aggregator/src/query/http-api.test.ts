@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { DIMENSION_NAMES } from './dimensions.ts'
+import { METRIC_MEANINGS } from './metric-meanings.ts'
 import { METRIC_NAMES } from './metrics.ts'
 import { OWN_REPORTS } from './reports/list-reports.ts'
 import { PRESETS } from './reports/presets.ts'
@@ -19,6 +20,14 @@ test('the page of the HTTP API has every field of a query, and no other', () => 
 
 test('it has every metric, in order', () => {
   expect(rowsOf(section('### Metrics'))).toEqual(METRIC_NAMES)
+})
+
+test('it says of every metric what /docs says', () => {
+  const told = [...section('### Metrics').matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(([, name, meaning]) => [
+    name,
+    meaning,
+  ])
+  expect(Object.fromEntries(told)).toEqual(METRIC_MEANINGS)
 })
 
 test('it has every dimension, and no other', () => {

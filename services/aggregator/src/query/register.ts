@@ -1,17 +1,20 @@
-import type { FastifyReply, FastifyRequest } from '@millrace/server'
+import { describeRoutes, type FastifyReply, type FastifyRequest } from '@millrace/server'
 import { withoutHidden } from '../deletion/hidden.ts'
 import { answerReport } from './answer-report.ts'
 import { type Asking, askStore } from './ask-store.ts'
 import { queryFacts } from './facts.ts'
+import { QUERY_OPERATIONS } from './operations.ts'
 import { parseQuery } from './parse-query.ts'
 import { MAX_QUERY_BYTES, readBody, readParameters } from './read-request.ts'
 import { makeReport } from './report.ts'
+import { REPORT_OPERATIONS } from './reports/operations.ts'
 import { addReportRoutes } from './reports/register-reports.ts'
 import { contextOf, type QueryApi } from './site-context.ts'
 
 /** Adds /v1/query and /v1/reports, each by GET and POST. Call before the server listens. */
 export function registerQueryApi(api: QueryApi): void {
   const facts = queryFacts(api.server)
+  describeRoutes(api.server.app, { ...QUERY_OPERATIONS, ...REPORT_OPERATIONS })
   api.server.app.register(async (app) => {
     // Bytes, whatever parsers the other routes of this server use: a wrong body must be answered in our own words.
     app.removeAllContentTypeParsers()

@@ -1,13 +1,14 @@
 /** /v1/sites/SITE/rebuild: gives stored hits the days that the site's settings say now. */
 import { randomUUID } from 'node:crypto'
 import type { ConfigBook } from '@millrace/config'
-import type { Server } from '@millrace/server'
+import { describeRoutes, type Server } from '@millrace/server'
 import { dateOfDay, dayOfDate, MillraceError } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 import { readDue } from '../deletion/due.ts'
 import { countHidden } from '../deletion/hide.ts'
 import { addDeletionRoutes } from '../deletion/register.ts'
 import { findZone } from '../query/zones.ts'
+import { REBUILD_OPERATIONS } from './operations.ts'
 import { lastClosedDay, planRebuild, type RebuildPlan } from './plan.ts'
 import type { RebuildCounts } from './progress.ts'
 import { type Rebuilds, startRebuilds } from './run.ts'
@@ -38,6 +39,7 @@ interface Wanted {
  */
 export function registerRebuildApi(api: RebuildApi): Rebuilds {
   const rebuilds = startRebuilds({ store: api.store, logger: api.server.logger, due: () => plansOfDue(api) })
+  describeRoutes(api.server.app, REBUILD_OPERATIONS)
   api.server.app.register(async (app) => {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, readJson)

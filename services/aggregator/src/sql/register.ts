@@ -1,11 +1,19 @@
 /** POST /v1/sql, and ClickHouse's HTTP dialect for its own clients. */
 import { randomUUID } from 'node:crypto'
-import { accessOf, type FastifyInstance, type FastifyReply, type FastifyRequest, type Server } from '@millrace/server'
+import {
+  accessOf,
+  describeRoutes,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type Server,
+} from '@millrace/server'
 import { MillraceError } from '@millrace/shared'
 import { type SqlConsole, StoreUnavailable } from '@millrace/store'
 import { type Dialect, outcomeOf, sendAnswer, sendError } from './answer-sql.ts'
 import { sqlFacts } from './facts.ts'
 import { MAX_SQL_BYTES, SQL_WAIT_MS, SQL_WAITING } from './limits.ts'
+import { SQL_OPERATIONS } from './operations.ts'
 import { Queue, type QueueLimits } from './queue.ts'
 import { readSqlRequest } from './read-sql-request.ts'
 import { SqlRunner } from './run-sql.ts'
@@ -26,6 +34,7 @@ export type AddDialect = (app: FastifyInstance, path: string) => void
  */
 export function registerSqlApi({ server, console, queue }: SqlApi): AddDialect {
   const facts = sqlFacts(server)
+  describeRoutes(server.app, SQL_OPERATIONS)
   const turns = new Queue(queue ?? { atOnce: console.sideBySide, waiting: SQL_WAITING, waitMs: SQL_WAIT_MS })
   const runner = new SqlRunner(console)
 

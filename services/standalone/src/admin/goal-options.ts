@@ -38,7 +38,10 @@ const TELLING = { duration_ms: 'duration', event_name: 'event', scroll_percent: 
  */
 export function goalFromOptions(values: OptionValues): Record<string, unknown> {
   const told = Object.entries(TELLING).find(([name]) => values[optionOf(name)] !== undefined)?.[1]
-  const goal: Record<string, unknown> = { type: values.type ?? told }
+  const type = values.type ?? told
+  if (type === undefined)
+    throw new Error(`say what reaches it: --${Object.keys(TELLING).map(optionOf).join(', --')} (millrace goal --help)`)
+  const goal: Record<string, unknown> = { type }
   for (const [name, { type }] of FIELDS) {
     const text = values[optionOf(name)]
     if (typeof text === 'string') goal[name] = type === 'string' ? text : readJson(text)

@@ -33,6 +33,7 @@ const WRONG: readonly [name: string, values: OptionValues, words: readonly strin
   ['verify', { url: NOWHERE, quiet: true }, [], 'cannot be reached'],
   ['verify', { url: 'nowhere' }, [], '--url must be an http or https URL'],
   ['verify', { 'data-dir': '/no/such/folder' }, [], 'holds no data'],
+  ['key', { url: NOWHERE }, ['add'], 'say what for: --scope ingest | read | sql | admin'],
   ['resume', { partition: '1.5' }, [], '--partition must be a whole number'],
   ['resume', { 'data-dir': '/no/such/folder' }, [], 'holds no data'],
 ]

@@ -36,6 +36,8 @@ ${settingsHelp(ADMIN_COMMAND)}`,
     if (more.length > 0 || (action === 'revoke') !== (id !== undefined)) {
       throw new Error(action === 'revoke' ? 'say which key: millrace key revoke ID' : `${action} takes no id`)
     }
+    if (action === 'add' && !values.scope)
+      throw new Error(`say what for: --scope ${KEY_SCOPES.join(' | ')} (millrace key --help)`)
     const settings = settingsFrom(ADMIN_COMMAND, process.env)
     const instance = await reachInstance(settings, values.url as string | undefined)
     try {

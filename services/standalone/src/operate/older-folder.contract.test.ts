@@ -19,6 +19,8 @@ beforeAll(async () => {
   expect(await migrate(store, { dir: first })).toEqual({ applied: [1] })
   await store.command(`INSERT INTO millrace.hits_in (site, day, time, hostname, path, kp, ko)
     VALUES ('blog', '2026-10-01', '2026-10-01 12:00:00', 'example.com', '/old', 4096, 0)`)
+  await store.command(`INSERT INTO millrace.sessions_in (site, day, session_id, version, sign, page_views, exit_path, kp, ko)
+    VALUES ('blog', '2026-10-01', 1, 1, 1, 1, '/old', 4096, 0)`)
 })
 afterAll(async () => {
   await store.close()
@@ -38,6 +40,25 @@ describe('a store', () => {
     const rows = await store.query(`SELECT path, page_views FROM millrace.daily_pages WHERE site = 'blog'`)
     expect(rows).toEqual([{ path: '/old', page_views: '1' }])
     expect(await migrate(store)).toEqual({ applied: [] })
+  })
+
+  it('has page times of its new rows only: those of the older ones are not said to be sums', async () => {
+    await store.command(`INSERT INTO millrace.hits_in (site, day, time, path, previous_path, previous_ms, previous_depth, kp, ko)
+      VALUES ('blog', '2026-10-02', '2026-10-02 12:00:00', '/new', '/before', 5, 60, 4096, 1)`)
+    await store.command(`INSERT INTO millrace.sessions_in
+      (site, day, session_id, version, sign, page_views, exit_path, exit_at, exit_signal_at, exit_depth, pages_in_order, kp, ko)
+      VALUES ('blog', '2026-10-02', 2, 1, 1, 2, '/new', '2026-10-02 12:00:00', '2026-10-02 12:00:09', 70, 1, 4096, 1)`)
+    const hits = `SELECT path, previous_path, previous_depth FROM millrace.hits WHERE site = 'blog' ORDER BY time`
+    expect(await store.query(hits)).toEqual([
+      { path: '/old', previous_path: '', previous_depth: 0 },
+      { path: '/new', previous_path: '/before', previous_depth: 60 },
+    ])
+    const sessions = `SELECT exit_path, exit_depth, toUnixTimestamp(exit_signal_at) > 0 AS timed, toUInt8(pages_in_order) AS sums
+      FROM millrace.sessions WHERE site = 'blog' ORDER BY day`
+    expect(await store.query(sessions)).toEqual([
+      { exit_path: '/old', exit_depth: 0, timed: 0, sums: 0 },
+      { exit_path: '/new', exit_depth: 70, timed: 1, sums: 1 },
+    ])
   })
 
   it('of a newer version is refused, and not touched', async () => {

@@ -2,13 +2,14 @@
 import { PassThrough } from 'node:stream'
 import type { ConfigBook, ConfigWriter } from '@millrace/config'
 import type { EventLog } from '@millrace/log'
-import { accessOf, type FastifyReply, type FastifyRequest, type Server } from '@millrace/server'
+import { accessOf, describeRoutes, type FastifyReply, type FastifyRequest, type Server } from '@millrace/server'
 import { MillraceError, TOPICS } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 import { TarWriter } from '../backup/tar.ts'
 import { type BackupParts, prepareBackup, writeBackup } from '../backup/write-backup.ts'
 import { type VerifyParts, verify } from '../verify/verify.ts'
 import { acceptHoles } from './accept-holes.ts'
+import { OPERATOR_OPERATIONS } from './operations.ts'
 import { sendLines } from './send-lines.ts'
 import { type TailRequest, tailTopic } from './tail-topic.ts'
 
@@ -34,6 +35,7 @@ export interface OperatorApi {
 /** Adds the routes. Guard them with OPERATOR_ROUTES, and call this before the server listens. */
 export function registerOperatorApi(api: OperatorApi): void {
   const { app, logger } = api.server
+  describeRoutes(app, OPERATOR_OPERATIONS)
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort(new Error('Millrace is shutting down')))
   const running = new Set<string>()

@@ -1,5 +1,6 @@
 import type { FieldError } from '@millrace/shared'
 import { type Static, Type } from '@sinclair/typebox'
+import { checkPatterns } from '../check-patterns.ts'
 import { type Filter, parseFilter } from '../filter.ts'
 import { predicate } from '../filter-sql.ts'
 import { patternOf } from '../goals.ts'
@@ -57,6 +58,7 @@ export const funnel: NamedReport = {
   async answer(fields, scope) {
     const { steps, order = 'loose', window_minutes = 1_440, across = 'session' } = fields as Fields
     const filters = readFilters(steps)
+    await checkPatterns(filters, scope.store)
     const found = await select<Found>(scope, (binder) => {
       const conditions = steps.map((step, i) => conditionOf(step, filters[i]!, scope.question, binder))
       const window = binder.bind('window', 'Int64', window_minutes * 60_000)

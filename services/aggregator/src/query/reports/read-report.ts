@@ -4,7 +4,7 @@ import { type ParseContext, parseQuery, type ReportQuery, refusal } from '../par
 import type { NamedReport } from './named-report.ts'
 
 /** Fields of a query that every report takes. */
-const SHARED = ['site', 'period', 'timezone', 'filter', 'limit', 'offset', 'include_bots', 'goals', 'week_start']
+export const SHARED = ['site', 'period', 'timezone', 'filter', 'limit', 'offset', 'include_bots', 'goals', 'week_start']
 const DEFAULT_PERIOD = '30d'
 
 export interface ReportRequest {

@@ -123,6 +123,10 @@ describe('a funnel', () => {
     [{ steps: [{ path: '/' }, {}] }, ['/steps/1/path']],
     [{ steps: [{ path: '/' }, { filter: { dimension: 'colour', is: 'x' } }] }, ['/steps/1/filter/dimension']],
     [{ steps: [{ path: '/' }, { path: 3 }], period: '8d' }, ['/period', '/steps/1/path']],
+    [
+      { steps: [{ path: '/' }, { filter: { dimension: 'path', matches: ['/a', '('] } }] },
+      ['/steps/1/filter/matches/1'],
+    ],
   ])('of %j is refused with every mistake', async (body, pointers) => {
     const error = await ask('funnel', body).catch((thrown: unknown) => thrown)
     const { errors } = error as { errors: { pointer: string }[] }

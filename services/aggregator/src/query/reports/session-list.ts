@@ -5,7 +5,7 @@ import type { NamedReport } from './named-report.ts'
 import { chosenSessions, hexId, page, type Scope, select, timeText } from './scope.ts'
 
 /** Of a session, its last state. */
-const SHOWN = [
+export const SHOWN = [
   ...[
     'duration_ms',
     'page_views',
