@@ -60,6 +60,8 @@ export interface Cluster {
   resume(name: string): void
   /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
   deleteGroup(group: string): Promise<boolean>
+  /** Deletes a partition's records below an offset, as retention does. */
+  deleteRecords(topic: string, partition: number, before: number): Promise<void>
   /** All gracefully; the data stay. */
   stop(): Promise<void>
 }

@@ -278,6 +278,8 @@ function handleOf(cluster, kafka, detached) {
     resume: (name) => (brokerOf(name) ? kafka.resume(brokerOf(name)) : signal(find(name), 'SIGCONT')),
     /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
     deleteGroup: (group) => kafka.deleteGroup(group),
+    /** Deletes a partition's records below an offset, as retention does. */
+    deleteRecords: (topic, partition, before) => kafka.deleteRecords(topic, partition, before),
     /** Graceful, in the order of the flow; then ClickHouse and Kafka. The data stay. */
     async stop() {
       for (const each of cluster.processes) if (isRunning(each)) signal(each, 'SIGCONT')
@@ -309,16 +311,27 @@ function isRunning({ pid, args }) {
     return false
   }
   const line = commandLineOf(pid)
+  // Without a command line: it has ended and nobody has asked for its exit code, or it has hardly begun.
+  if (line === '') return !hasEnded(pid)
   return line === null || line.includes(args.at(-1))
 }
 
-/** What a process was started with; '' when it has ended, null where the system does not tell. */
+/** What a process was started with, '' when it is gone or has none; null where the system does not tell. */
 function commandLineOf(pid) {
   if (!existsSync('/proc/self/cmdline')) return null
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {
     return ''
+  }
+}
+
+function hasEnded(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+  } catch {
+    return true
   }
 }
 
@@ -368,11 +381,12 @@ enrichers, two aggregators. Needs Java 17, Maven once, and HAProxy (apt-get inst
   --dir           folder of data and logs; default data/cluster
 `
 
+const DEFAULT_DIR = join(ROOT, 'data', 'cluster')
 const OPTIONS = {
   port: { type: 'string', default: '8700' },
   brokers: { type: 'string', default: '3' },
   'without-balancer': { type: 'boolean', default: false },
-  dir: { type: 'string', default: join(ROOT, 'data', 'cluster') },
+  dir: { type: 'string', default: DEFAULT_DIR },
   remove: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 }
@@ -404,7 +418,7 @@ async function startCommand({ dir, port, brokers, 'without-balancer': withoutBal
   printStatus(cluster)
   console.log(`
 Hits and reports: ${cluster.url}     (millrace demo --url ${cluster.url} sends made-up visitors)
-Logs are in ${cluster.dir}. Stop it with: npm run cluster -- stop`)
+Logs are in ${cluster.dir}. Stop it with: npm run cluster -- stop${dir === DEFAULT_DIR ? '' : ` --dir ${dir}`}`)
 }
 
 function printStatus(cluster) {

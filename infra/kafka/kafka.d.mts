@@ -30,6 +30,8 @@ export interface KafkaCluster {
   resume(node?: number): void
   /** Deletes a consumer group with its positions; false while it has members, or its coordinator is away. */
   deleteGroup(group: string): Promise<boolean>
+  /** Deletes a partition's records below an offset, as retention does. @throws KafkaToolError when no node does it */
+  deleteRecords(topic: string, partition: number, before: number): Promise<void>
   stop(): Promise<void>
 }
 

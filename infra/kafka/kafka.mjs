@@ -112,6 +112,16 @@ function handleOf(cluster, detached, killAll) {
       }
       return false
     },
+    /** Deletes a partition's records below an offset, as retention does. @throws KafkaToolError when no node does it */
+    async deleteRecords(topic, partition, before) {
+      const answers = []
+      for (const node of cluster.nodes.filter(isRunning)) {
+        const code = await askToDeleteRecords(node.port, topic, partition, before).catch(() => NOT_COORDINATOR)
+        if (code === DELETED) return
+        answers.push(`node ${node.id} answered ${code}`)
+      }
+      throw new KafkaToolError(`No record of ${topic}/${partition} was deleted: ${answers.join(', ')}`)
+    },
     /** kill -9 of all: nodes that stop in order, one after another, wait for a quorum that never comes back. */
     async stop() {
       process.off('exit', killAll)
@@ -364,6 +374,7 @@ async function askBrokers(port) {
 const DELETED = 0
 const NOT_COORDINATOR = 16
 const NO_SUCH_GROUP = 69
+const DELETE_WITHIN_MS = 5_000
 
 /** Why the group cannot be deleted by this node now, as an error code of Kafka's; 0 = done. By DeleteGroups, version 0. */
 async function askToDelete(port, group) {
@@ -373,6 +384,20 @@ async function askToDelete(port, group) {
   body.writeInt16BE(name.length, 4)
   name.copy(body, 6)
   return (await ask(port, 42, 0, body)).readInt16BE(10 + name.length)
+}
+
+/** An error code of Kafka's; 0 = done. Only the leader of the partition does it. By DeleteRecords, version 1. */
+async function askToDeleteRecords(port, topic, partition, before) {
+  const name = Buffer.from(topic)
+  const body = Buffer.alloc(26 + name.length)
+  body.writeInt32BE(1, 0)
+  body.writeInt16BE(name.length, 4)
+  name.copy(body, 6)
+  body.writeInt32BE(1, 6 + name.length)
+  body.writeInt32BE(partition, 10 + name.length)
+  body.writeBigInt64BE(BigInt(before), 14 + name.length)
+  body.writeInt32BE(DELETE_WITHIN_MS, 22 + name.length)
+  return (await ask(port, 21, 1, body)).readInt16BE(26 + name.length)
 }
 
 /** The answer to one request in Kafka's own protocol, without its length and correlation id. */

@@ -125,6 +125,14 @@ describe.skipIf(skip)('the services on Kafka and ClickHouse', () => {
     expect((await fetch(`${url}/livez`)).status).toBe(200)
     expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ name: name.split('-')[0], status: 'ok' })
     expect(await (await fetch(`${url}/metrics`)).text()).toContain(`\n${metric}`)
+    const { paths } = (await (await fetch(`${url}/v1/openapi.json`)).json()) as { paths: Record<string, object> }
+    expect([name, '/v1/hits' in paths, '/v1/query' in paths]).toEqual([
+      name,
+      name.startsWith('collector'),
+      name.startsWith('aggregator'),
+    ])
+    const page = await (await fetch(`${url}/docs`)).text()
+    for (const path of Object.keys(paths)) expect(page).toContain(`<code>${path}</code>`)
   })
 
   test('a service takes only what is its own', async () => {

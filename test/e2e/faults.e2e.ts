@@ -3,12 +3,14 @@
  * (infra/cluster) under load, while everything of the fault list goes wrong, two things at a time; then compares what was
  * answered, the log, the rows, the rollups and the sessions. Exit 1 when anything differs.
  * Options: --minutes (5) --seed --nodes 1|3 (3) --rate (2000) --stop (longest SIGSTOP, 40 s) --timeout (minutes) --zone --only (part of a
- * fault's name) --keep.
+ * fault's name) --keep --without (a rule of the design that is switched off, more than once if wanted: the comparison must notice).
  */
 import { parseArgs } from 'node:util'
 import { missingTools } from '../../infra/cluster/cluster.mjs'
+import { describeReport } from '../../services/standalone/src/verify/findings.ts'
 import { tableOf } from './check/findings.ts'
 import { faultRun } from './faults/fault-run.ts'
+import { PLANTED_RULES } from './faults/planted.mjs'
 
 // Leave no process behind.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
@@ -24,9 +26,12 @@ const { values } = parseArgs({
     timeout: { type: 'string', default: '1' },
     zone: { type: 'string', default: 'UTC' },
     keep: { type: 'boolean', default: false },
+    without: { type: 'string', multiple: true, default: [] },
   },
 })
 const missing = await missingTools()
+const unknown = values.without.find((rule) => !PLANTED_RULES.includes(rule))
+if (unknown !== undefined) throw new Error(`--without takes one of: ${PLANTED_RULES.join(', ')}`)
 if (missing) throw new Error(`the cluster cannot be started: ${missing}`)
 console.log(`seed ${values.seed}`)
 const result = await faultRun({
@@ -39,9 +44,10 @@ const result = await faultRun({
   longestStopMs: Number(values.stop) * 1_000,
   sessionTimeoutMinutes: Number(values.timeout),
   zone: values.zone,
+  without: values.without,
   say: (text) => console.log(text),
 })
-const { struck, evidence, endings, peaks, load, poisoned, report } = result
+const { struck, evidence, endings, peaks, load, poisoned, report, verified } = result
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`
 const print = (title: string, rows: Iterable<readonly [string, string | number]>): void => {
   console.log(title)
@@ -58,7 +64,11 @@ print('load', [
   ['largest service, largest spool', `${megabytes(peaks.memory)}, ${megabytes(peaks.spool)}`],
 ])
 console.log(tableOf(report))
-if (report.ok && !values.keep) await result.clean()
+console.log(`millrace verify\n${describeReport(verified)}`)
+const isRight = report.ok && verified.ok
+const asItShould = values.without.length === 0 ? isRight : !isRight
+if (asItShould && !values.keep) await result.clean()
 else await result.keep()
-console.log(report.ok ? 'passed' : `FAILED (seed ${values.seed})`)
-process.exit(report.ok ? 0 : 1)
+if (values.without.length > 0) console.log(isRight ? 'FAILED: it was not noticed' : 'noticed, as it should be')
+else console.log(isRight ? 'passed' : `FAILED (seed ${values.seed})`)
+process.exit(asItShould ? 0 : 1)

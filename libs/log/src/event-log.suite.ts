@@ -541,6 +541,27 @@ export function eventLogContract(name: string, open: () => Promise<ContractLog>)
         await consumer.close()
         await expect(log.consumer(group).run([topic], new Collector())).rejects.toThrow(PositionLost)
       })
+
+      it('shows a hole in front of the committed position to those who look for it, and fails for others', async () => {
+        const topic = await makeTopic()
+        const group = `group.${++names}`
+        await append(topic, 0, 'enriched', 'gone', 'gone')
+        const before = await consume(topic, new Collector(), group)
+        await before.commit([{ topic, partition: 0, offset: 1, metadata: 'here' }])
+        await before.close()
+        await contract.passTime(2 * HOUR)
+        await append(topic, 0, 'young')
+        await contract.passTime(9 * HOUR)
+        await expect(log.consumer(group).run([topic], new Collector())).rejects.toThrow(PositionLost)
+
+        const collector = Object.assign(new Collector(), { seesHoles: true })
+        const consumer = await consume(topic, collector, group)
+        const [hole] = collector.assignments.filter(({ partition }) => partition === 0)
+        expect(hole).toMatchObject({ committed: { offset: 1, metadata: 'here' }, low: 3, end: 4 })
+        await collector.until((c) => c.of(0).length === 1)
+        expect(texts(collector.of(0))).toEqual(['young'])
+        await consumer.close()
+      })
     })
 
     describe('admin', () => {

@@ -24,6 +24,8 @@ export function openServerEngine({ url, requestTimeoutMs }: ServerOptions): Engi
     url: withoutDatabase(url),
     request_timeout: requestTimeoutMs,
     max_open_connections: 16,
+    // Values too long for a URL go as a form.
+    use_multipart_params_auto: true,
     application: 'millrace',
     // The client logs statements with their parameters: ours are errors, told once, by whoever called.
     log: { level: ClickHouseLogLevel.OFF },

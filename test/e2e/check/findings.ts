@@ -16,6 +16,7 @@ const INVARIANTS = [
   'I7 a restart changes no number of the past',
   'I8 memory and spool stay bounded',
   'I9 nothing behind the enricher holds an address or a user agent',
+  'a hit that is not taken is told to come again (429, 5xx)',
 ] as const
 export type Invariant = (typeof INVARIANTS)[number]
 

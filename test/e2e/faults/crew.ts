@@ -22,8 +22,8 @@ export interface Peaks {
 export class Crew {
   readonly #cluster: Cluster
   readonly #say: (text: string) => void
-  /** Parts that a fault has in its hands. */
-  readonly #held = new Set<string>()
+  /** Parts that faults have in their hands, and how many faults each. */
+  readonly #held = new Map<string, number>()
   readonly #endings: string[] = []
   readonly #peaks = { memory: 0, spool: 0 }
   #looks = 0
@@ -53,18 +53,23 @@ export class Crew {
     return this.#peaks
   }
 
-  /** Lets `work` have the parts for itself; afterwards they run. */
+  /** Lets `work` have the parts for itself; when nobody holds them any more they run. */
   async hold(names: readonly string[], work: () => Promise<void>): Promise<void> {
-    for (const name of names) this.#held.add(name)
+    for (const name of names) this.#held.set(name, (this.#held.get(name) ?? 0) + 1)
     try {
       await work()
     } finally {
-      for (const name of names) {
-        this.#held.delete(name)
-        this.#cluster.resume(name)
-        if (!this.#runs(name)) this.#cluster.start(name)
-      }
+      for (const name of names) this.#release(name)
     }
+  }
+
+  #release(name: string): void {
+    const others = this.#held.get(name)! - 1
+    this.#held.set(name, others)
+    if (others > 0) return
+    this.#held.delete(name)
+    this.#cluster.resume(name)
+    if (!this.#runs(name)) this.#cluster.start(name)
   }
 
   /** kill -9, and up again after `downMs`. */

@@ -7,13 +7,16 @@ import { openKafkaLog } from '@millrace/log'
 import { HITS_RAW } from '@millrace/shared'
 import { faultsOf, query, waitUntil } from '@millrace/testing'
 import { type Cluster, startCluster } from '../../../infra/cluster/cluster.mjs'
+import type { VerifyReport } from '../../../services/standalone/src/verify/findings.ts'
 import { type CheckReport, Findings } from '../check/findings.ts'
 import { type CheckRequest, runCheck } from '../check/run-check.ts'
 import { type Chance, chanceOf } from './chance.ts'
 import { Crew, type Peaks } from './crew.ts'
 import { type Evidence, readEvidence } from './evidence.ts'
 import { type Fault, GROUND_FAULTS, type Scene, SERVICE_FAULTS } from './faults.ts'
+import { plantedEnv } from './planted.mjs'
 import { Poison } from './poison.ts'
+import { runVerify } from './run-verify.ts'
 
 export interface FaultOptions {
   /** How long things go wrong; every fault of the lists happens at least once, however long that takes. */
@@ -28,6 +31,8 @@ export interface FaultOptions {
   readonly longestStopMs: number
   readonly sessionTimeoutMinutes: number
   readonly zone: string
+  /** Rules of the design that are switched off (planted.mjs). */
+  readonly without: readonly string[]
   readonly say: (text: string) => void
 }
 
@@ -40,9 +45,12 @@ export interface FaultResult {
   readonly peaks: Peaks
   readonly load: LoadReport
   readonly report: CheckReport
+  /** What `millrace verify` says. */
+  readonly verified: VerifyReport
   readonly poisoned: number
   /** Checks the same cluster again, which goes on running without its services. `plant` falsifies the data first. */
   check(plant?: string): Promise<CheckReport>
+  verify(): Promise<VerifyReport>
   /** Ends the cluster and removes its folder. */
   clean(): Promise<void>
   /** Ends the cluster, and says where its data and logs are. */
@@ -89,6 +97,7 @@ export async function faultRun(options: FaultOptions): Promise<FaultResult> {
     const loaded = await load.done
     await settle(cluster, crew)
     const own = await checkBounds(cluster, crew, say)
+    checkAnswers(own, loaded)
     const { evidence, named } = await readEvidence(cluster, crew.services)
     for (const service of crew.services) own.compared(PRIVATE, named.includes(service) ? 0 : 1)
     for (const service of named) own.wrong(PRIVATE, `the log lines of ${service}`)
@@ -101,9 +110,12 @@ export async function faultRun(options: FaultOptions): Promise<FaultResult> {
     }
     const check = async (plant?: string): Promise<CheckReport> =>
       both(await runCheck({ ...request, ...(plant && { plant }) }), own.report({}))
+    const report = await check()
+    say('millrace verify')
+    const verify = () => runVerify(cluster, options)
     return {
       ...{ struck, evidence, endings: crew.endings, peaks: crew.peaks, load: loaded, poisoned: poison.records },
-      ...{ report: await check(), check, clean, keep },
+      ...{ report, verified: await verify(), check, verify, clean, keep },
     }
   } catch (error) {
     load?.stop()
@@ -112,9 +124,11 @@ export async function faultRun(options: FaultOptions): Promise<FaultResult> {
   }
 }
 
+const TOLD = 'a hit that is not taken is told to come again (429, 5xx)'
 const PRIVATE = 'I9 nothing behind the enricher holds an address or a user agent'
 
-function start(dir: string, { nodes, partitions, zone, sessionTimeoutMinutes }: FaultOptions): Promise<Cluster> {
+function start(dir: string, options: FaultOptions): Promise<Cluster> {
+  const { nodes, partitions, zone, sessionTimeoutMinutes, without } = options
   return startCluster({
     ...{ dir, brokers: nodes },
     kafkaSettings: {
@@ -130,6 +144,7 @@ function start(dir: string, { nodes, partitions, zone, sessionTimeoutMinutes }: 
       MILLRACE_SESSION_TIMEOUT_MINUTES: String(sessionTimeoutMinutes),
       MILLRACE_SPOOL_MAX_MB: String(SPOOL_MB),
       MILLRACE_INSERT_DEADLINE_MS: String(INSERT_DEADLINE_MS),
+      ...plantedEnv(without),
     },
     prepare: (brokers) => makeRawTopic(brokers, partitions),
   })
@@ -157,7 +172,7 @@ async function strikeAll(
   const log = await openKafkaLog({ brokers: cluster.brokers, logger: SILENT })
   const poison = new Poison(log.producer(), options.partitions, chanceOf(options.seed + 1))
   const store = faultsOf(cluster.urlOf('clickhouse'))
-  const scene = { cluster, crew, store, poison, longestStopMs: options.longestStopMs }
+  const scene = { cluster, crew, store, log, poison, longestStopMs: options.longestStopMs }
   const struck = new Map<string, number>()
   const startedAt = Date.now()
   const endsAt = startedAt + options.minutes * 60_000
@@ -230,6 +245,14 @@ async function checkBounds(cluster: Cluster, crew: Crew, say: (text: string) => 
   findings.same(bounded, `a service had ${memory} bytes`, true, memory <= MEMORY_BYTES)
   findings.same(bounded, `a spool had ${spool} bytes`, true, spool <= SPOOL_MB * 1.1 * 2 ** 20)
   return findings
+}
+
+/** What was sent is right: whoever cannot take it has to say that it is worth another try. */
+function checkAnswers(findings: Findings, { statuses }: LoadReport): void {
+  for (const [status, count] of Object.entries(statuses)) {
+    findings.compared(TOLD, count)
+    if (!/^(202|408|429|5\d\d)$/.test(status)) findings.wrong(TOLD, `${count} requests were answered ${status}`)
+  }
 }
 
 /** A graceful stop of everything that writes. @throws Error when one does not end well */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AGGREGATOR_GROUP, ENRICHER_GROUP } from '@millrace/shared'
+import type { EventLog, LogRecord } from '@millrace/log'
+import { AGGREGATOR_GROUP, ENRICHER_GROUP, HITS_ENRICHED } from '@millrace/shared'
 import { type Fault as StoreFault, type Faults as StoreFaults, waitUntil } from '@millrace/testing'
 import type { Cluster } from '../../../infra/cluster/cluster.mjs'
 import type { Chance } from './chance.ts'
@@ -12,6 +13,7 @@ export interface Scene {
   readonly crew: Crew
   readonly chance: Chance
   readonly store: StoreFaults
+  readonly log: EventLog
   readonly poison: Poison
   /** Of a SIGSTOP, milliseconds. */
   readonly longestStopMs: number
@@ -38,38 +40,65 @@ const killOne = (kind: string): Fault => ({
   },
 })
 
-const INSERT_WITHIN_MS = 20_000
-/** Waits until an insert is under way, and for some of the time that its parts take to be written. */
-async function untilInsideInsert({ cluster, store, chance }: Scene): Promise<boolean> {
-  await storeAnswers(cluster)
-  const fired = await store.fired()
-  const ms = chance.between(50, 400)
-  await store.add({ kind: 'delay', when: 'before', ms })
+const INSERT_WITHIN_MS = 60_000
+/** Waits until an insert has come to ClickHouse, which begins with it after `ms`. False: none came. */
+async function untilInsert({ store }: Scene, ms: number): Promise<boolean> {
   const deadline = Date.now() + INSERT_WITHIN_MS
-  while ((await store.fired()) === fired && Date.now() < deadline) await sleep(10)
-  await sleep(ms + chance.between(-50, 100))
-  return (await store.fired()) > fired
+  // How many were delayed before; null = no delay is planted. The other list may take ClickHouse away with what is planted.
+  let before: number | null = null
+  while (Date.now() < deadline) {
+    const fired = await store.fired().catch(() => null)
+    if (fired !== null && before !== null && fired > before) return true
+    if (fired === null || (before !== null && fired < before)) before = null
+    else if (before === null) {
+      before = fired
+      await store.add({ kind: 'delay', when: 'before', ms }).catch(() => {
+        before = null
+      })
+    }
+    await sleep(10)
+  }
+  return false
 }
-const insideOrNot = (isInside: boolean): string => (isInside ? 'inside an insert' : 'no insert came')
 
-/** The insert goes on without them, or has not begun yet. */
+/** Kills parts when an insert is about to write its parts, writes them, or has just written them. */
+async function killInside(scene: Scene, names: readonly string[]): Promise<string> {
+  const { chance, crew, store } = scene
+  const ms = chance.between(50, 400)
+  // When none comes they are at work on the trouble of before, and are left to it.
+  if (!(await untilInsert(scene, ms))) return 'no insert came'
+  await sleep(ms + chance.between(-50, 100))
+  await crew.kill(names, 0)
+  await store.clear().catch(() => {})
+  return 'inside an insert'
+}
+
+/** The insert goes on without them. */
 const killInserters: Fault = {
   name: 'kill -9 of every aggregator inside an insert',
-  async strike(scene) {
-    const { crew, store } = scene
-    const isInside = await untilInsideInsert(scene).catch(() => false)
-    await crew.kill(crew.parts('aggregator'), 0)
-    await store.clear().catch(() => {})
-    return insideOrNot(isInside)
-  },
+  strike: (scene) => killInside(scene, scene.crew.parts('aggregator')),
 }
 
 const killStoreInside: Fault = {
   name: 'kill -9 of ClickHouse inside an insert',
+  strike: (scene) => killInside(scene, ['clickhouse']),
+}
+
+/** Some of the insert may be there, and those who know of it have only their plan. */
+const killBothInside: Fault = {
+  name: 'kill -9 of every aggregator and of ClickHouse inside an insert',
+  strike: (scene) => killInside(scene, [...scene.crew.parts('aggregator'), 'clickhouse']),
+}
+
+/** More than the inserts of the run have (MILLRACE_INSERT_DEADLINE_MS). */
+const TOO_LATE_MS = 7_000
+/** The insert is begun after its deadline, when others have taken it over. */
+const killBeforeInsert: Fault = {
+  name: 'kill -9 of every aggregator whose insert is late',
   async strike(scene) {
-    const isInside = await untilInsideInsert(scene).catch(() => false)
-    await scene.crew.kill(['clickhouse'], 0)
-    return insideOrNot(isInside)
+    if (!(await untilInsert(scene, TOO_LATE_MS + scene.chance.between(0, 2_000)))) return 'no insert came'
+    await scene.crew.kill(scene.crew.parts('aggregator'), 0)
+    return 'before its insert'
   },
 }
 
@@ -157,6 +186,53 @@ const stopBroker: Fault = {
   },
 }
 
+/**
+ * Its append fails, and it stands still before it has tried again: it goes on when its partitions are another's, which has
+ * enriched the same hits.
+ */
+const stopInsideAppend: Fault = {
+  name: 'SIGSTOP of one enricher inside an append',
+  async strike({ cluster, crew, chance }) {
+    const broker = chance.pick(crew.parts('kafka'))
+    const enricher = chance.pick(crew.parts('enricher'))
+    // The broker that is started again waits for the whole session once more.
+    const ms = ZOMBIE_MS + chance.between(5_000, 8_000)
+    await cluster.kill(broker)
+    await sleep(chance.between(100, 1_500))
+    const back = cluster.restart(broker)
+    await crew.stall([enricher], ms)
+    await back
+    return `${enricher} for ${seconds(ms)}, while ${broker} was away`
+  },
+}
+
+const AGAIN_RECORDS = 3
+const AGAIN_WITHIN_MS = 240_000
+/** As a client does whose append was written and whose answer was lost, however late. */
+const appendAgain: Fault = {
+  name: 'records of hits.enriched appended again',
+  async strike({ log, chance }) {
+    const { name } = HITS_ENRICHED
+    const admin = log.admin()
+    const reader = log.reader()
+    const producer = log.producer()
+    try {
+      const [partition, end] = await waitUntil(
+        'a partition of hits.enriched has records',
+        async () => chance.shuffled([...(await admin.endOffsets(name))]).find(([, to]) => to > 0),
+        AGAIN_WITHIN_MS,
+      )
+      const again: LogRecord[] = []
+      for await (const records of reader.read(name, partition, Math.max(0, end - AGAIN_RECORDS), end))
+        for (const { key, value, headers, timestamp } of records) again.push({ key, value, headers, timestamp })
+      await producer.append(name, new Map([[partition, again]]))
+      return `${again.length} of partition ${partition}`
+    } finally {
+      await Promise.all([admin.close(), reader.close(), producer.close()])
+    }
+  },
+}
+
 /** What is answered meanwhile is in spools; collectors are killed and started without the log. */
 const allBrokersAway: Fault = {
   name: 'every broker away',
@@ -194,8 +270,9 @@ const storeAnswers = (cluster: Cluster): Promise<boolean> =>
   waitUntil('ClickHouse answers', async () => (await fetch(`${cluster.urlOf('clickhouse')}/ping`)).ok, 240_000)
 
 const FAILURE = { code: 241, type: 'MEMORY_LIMIT_EXCEEDED' } as const
+/** After which no row of the insert is there. */
+const REFUSED: StoreFault = { kind: 'refuse', when: 'before', ...FAILURE }
 const INSERT_FAULTS: readonly StoreFault[] = [
-  { kind: 'refuse', when: 'before', ...FAILURE },
   { kind: 'refuse', when: 'after', ...FAILURE },
   { kind: 'refuse', when: 'midway', afterMs: 3, ...FAILURE },
   { kind: 'refuse', when: 'midway', afterMs: 15, ...FAILURE },
@@ -212,7 +289,7 @@ const failingInserts: Fault = {
     await storeAnswers(cluster)
     const before = await store.fired()
     // A flush in doubt waits for the deadline of what may still be on its way: a few of them take long enough.
-    const chosen = chance.shuffled(INSERT_FAULTS).slice(0, 4)
+    const chosen = [REFUSED, ...chance.shuffled(INSERT_FAULTS).slice(0, 3)]
     for (const fault of chosen) await store.add(fault)
     const deadline = Date.now() + 20_000
     while ((await store.fired()) < before + chosen.length && Date.now() < deadline) await sleep(200)
@@ -249,6 +326,10 @@ export const SERVICE_FAULTS: readonly Fault[] = [
   killAll('enricher'),
   killAll('aggregator'),
   killInserters,
+  killBeforeInsert,
+  // Twice as often as others: not each of them comes when some of an insert is there and some is not.
+  killBothInside,
+  killBothInside,
   rebalanceStorm,
   deleteOffsets('enricher', ENRICHER_GROUP),
   deleteOffsets('aggregator', AGGREGATOR_GROUP),
@@ -257,6 +338,8 @@ export const SERVICE_FAULTS: readonly Fault[] = [
 export const GROUND_FAULTS: readonly Fault[] = [
   killBroker,
   stopBroker,
+  stopInsideAppend,
+  appendAgain,
   allBrokersAway,
   killStore,
   killStoreInside,

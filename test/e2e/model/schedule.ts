@@ -29,10 +29,11 @@ export interface Outcome {
   readonly told: Readonly<Record<string, number>>
 }
 
-const MOST_PARTITIONS = 2
+/** How many of the schedules have two partitions, the others one. */
+const TWO_PARTITIONS = 0.3
 const MINUTE = 60_000
 const NOW = Date.UTC(2026, 10, 21, 12)
-const STORM_MS = 8_000
+const STORM_MS = 6_000
 /** Long after the last thing that may come late. */
 const CALM_MS = MINUTE / 4
 const PATIENCE_MS = 60 * MINUTE
@@ -83,7 +84,7 @@ class Schedule {
   constructor(weather: Weather, planted: Planted) {
     this.#time = weather.time
     this.#weather = weather
-    const partitions = 1 + weather.pick(MOST_PARTITIONS)
+    const partitions = weather.random() < TWO_PARTITIONS ? 2 : 1
     this.#log = new ModelLog(this.#weather, partitions, planted)
     this.#store = new ModelStore(this.#weather, planted)
     this.#check = planted.check ?? 'as_it_is'

@@ -99,6 +99,14 @@ describe('Membership, when the client goes on with a generation that is over', (
     await new Promise(setImmediate)
     expect(consumer.stop).not.toHaveBeenCalled()
   })
+
+  it('takes heartbeats of the generation that it is in for none', async () => {
+    const { consumer, join, heartbeat } = await member()
+    join()
+    for (let n = 0; n < 20; n++) heartbeat(7)
+    await new Promise(setImmediate)
+    expect(consumer.stop).not.toHaveBeenCalled()
+  })
 })
 
 describe('Membership, when the client crashes', () => {
