@@ -3,7 +3,12 @@ import { builtInGeoFile, GeoReader, readGeoDatabase, Senders } from '@millrace/e
 import { DEFAULT_SITE_SETTINGS, LocalDays } from '@millrace/shared'
 
 /** What an enricher that is measured works with: default settings, one salt, the built-in countries. */
-export const RULES = { days: new LocalDays('UTC'), sessionTimeoutMs: 30 * 60_000, settings: DEFAULT_SITE_SETTINGS }
+export const RULES = {
+  days: new LocalDays('UTC'),
+  sessionTimeoutMs: 30 * 60_000,
+  settings: DEFAULT_SITE_SETTINGS,
+  rate: { hits: 2_000, perSecond: 20 },
+}
 const SALT = Buffer.alloc(32, 7)
 
 /** Reads raw records, and remembers their senders. */

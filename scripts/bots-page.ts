@@ -51,7 +51,7 @@ bots out unless they are asked for them, and [the verdicts](verdicts.md) count t
 verdict that comes in mid-visit starts a session of its own, and the visitor's other hits stay a person's.
 
 The reason is that of the first rule that speaks: no user agent, then a name, then isbot for what has no name here, then
-contradictions, then what the request tells. A site switches a rule off by its name, in the setting
+contradictions, then what the request tells, and last how fast the visitor is. A site switches a rule off by its name, in the setting
 \`disabled_bot_rules\`; the next rule that speaks counts then. \`client_kind\`, \`device_type\` and \`browser\` say what the client
 says of itself, whatever the site switches off: a library has the kind \`library\`, a bot the kind \`bot\` and the device type \`bot\`,
 and both have their own name in \`browser\`.

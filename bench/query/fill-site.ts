@@ -65,6 +65,9 @@ const SESSIONS = `SELECT number AS s,
   if(${chance(4)} < 0.4, 0, 1 + toUInt32(400 * pow(${chance(23)}, 4))) AS source
 FROM numbers({from:UInt64}, {to:UInt64} - {from:UInt64})`
 
+/** Share of sessions whose page times are no sums: of visitors who go on reading a page in another tab. */
+const OUT_OF_ORDER = 0.05
+
 const hasEvent = (page: string): string => `${chance(24, `s * 16 + ${page}`)} < 0.12`
 const isMeasured = (page: string): string => `${chance(25, `s * 16 + ${page}`)} < 0.55`
 const secondsOf = (page: string): string => `toUInt32(90 * pow(${chance(26, `s * 16 + ${page}`)}, 2) + 3)`
@@ -72,7 +75,7 @@ const sharedColumns = Object.entries(SHARED).map(([name, sql]) => `${sql} AS ${n
 
 const HITS = `INSERT INTO millrace.hits_in (site, day, time, received_at, type, verdict, hit_id, path, title, route, event_name, value, currency,
   event_duration_ms, interactive, props_text, props_number, tags, page_id, engaged_ms, scroll_percent, http_status, request_ms,
-  entry_path, kp, ko, ki, ${Object.keys(SHARED).join(', ')})
+  entry_path, previous_path, previous_ms, previous_depth, kp, ko, ki, ${Object.keys(SHARED).join(', ')})
 SELECT {site:String} AS site, day, fromUnixTimestamp64Milli(toInt64(start_ms + 100000 * page + slot * 1000 * least(seconds, 90)), 'UTC') AS time,
   time AS received_at, CAST(1 + slot, 'Enum8(\\'page_view\\' = 1, \\'event\\' = 2, \\'engagement\\' = 3)') AS type, 'keep' AS verdict,
   reinterpretAsUUID(sipHash128(s, page, slot)) AS hit_id, ${pathOf('page')} AS path, concat('Title of ', path) AS title,
@@ -85,7 +88,9 @@ SELECT {site:String} AS site, day, fromUnixTimestamp64Milli(toInt64(start_ms + 1
   if(slot = 2, reinterpretAsUUID(sipHash128(s, page, 0)), toUUID('00000000-0000-0000-0000-000000000000')) AS page_id,
   if(slot = 2, seconds * 1000, 0) AS engaged_ms, if(slot = 2, 10 + s % 91, 0) AS scroll_percent,
   if(slot = 0, 200, 0) AS http_status, if(slot = 0 AND page % 2 = 0, toFloat32(5 + 200 * pow(${chance(27)}, 6)), 0) AS request_ms,
-  ${pathOf('0')} AS entry_path, 0 AS kp, s AS ko, page * 3 + slot AS ki, ${sharedColumns.join(',\n  ')}
+  ${pathOf('0')} AS entry_path, if(slot = 0 AND page > 0, ${pathOf('(page - 1)')}, '') AS previous_path,
+  if(slot = 0 AND page > 0, 100000, 0) AS previous_ms,
+  if(slot = 0 AND page > 0 AND ${isMeasured('(page - 1)')}, 10 + s % 91, 0) AS previous_depth, 0 AS kp, s AS ko, page * 3 + slot AS ki, ${sharedColumns.join(',\n  ')}
 FROM (
   SELECT *, arrayJoin(range(pages)) AS page, arrayJoin([0, 1, 2]) AS slot, ${secondsOf('page')} AS seconds FROM (${SESSIONS})
 )
@@ -94,13 +99,15 @@ WHERE slot = 0 OR (slot = 1 AND ${hasEvent('page')}) OR (slot = 2 AND ${isMeasur
 const engagedLast = isMeasured('(pages - 1)')
 const events = `arrayCount(p -> ${hasEvent('p')}, range(pages))`
 const SESSION_ROWS = `INSERT INTO millrace.sessions_in (site, day, version, sign, start, end, duration_ms, page_views, events, is_bounce, engaged_ms,
-  entry_path, exit_path, exit_title, kp, ko, ${Object.keys(SHARED).join(', ')})
+  entry_path, exit_path, exit_title, exit_at, exit_signal_at, exit_depth, pages_in_order, kp, ko, ${Object.keys(SHARED).join(', ')})
 SELECT {site:String} AS site, day, 1 AS version, 1 AS sign, fromUnixTimestamp64Milli(toInt64(start_ms), 'UTC') AS start,
   fromUnixTimestamp64Milli(toInt64(start_ms + duration_ms), 'UTC') AS end,
   100000 * (pages - 1) + if(${engagedLast}, 2000 * ${secondsOf('(pages - 1)')}, 0) AS duration_ms,
   pages AS page_views, ${events} AS events, pages = 1 AND events = 0 AND (NOT ${engagedLast} OR ${secondsOf('0')} < 10) AS is_bounce,
   0 AS engaged_ms, ${pathOf('0')} AS entry_path, ${pathOf('(pages - 1)')} AS exit_path, concat('Title of ', exit_path) AS exit_title,
-  0 AS kp, s AS ko, ${sharedColumns.join(',\n  ')}
+  fromUnixTimestamp64Milli(toInt64(start_ms + 100000 * (pages - 1)), 'UTC') AS exit_at,
+  if(${engagedLast}, exit_at + toIntervalMillisecond(1000 * least(${secondsOf('(pages - 1)')}, 90)), fromUnixTimestamp64Milli(0, 'UTC')) AS exit_signal_at,
+  if(${engagedLast}, 10 + s % 91, 0) AS exit_depth, ${chance(28)} >= ${OUT_OF_ORDER} AS pages_in_order, 0 AS kp, s AS ko, ${sharedColumns.join(',\n  ')}
 FROM (${SESSIONS})`
 
 const SETTINGS = {

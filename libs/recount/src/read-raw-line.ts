@@ -42,6 +42,13 @@ export function linesOf(value: Buffer | null): string[] {
   return lines
 }
 
+/** The place of a hit in its record is a UInt16: a record with more hits is none that a collector wrote, and one dead hit. */
+export const MAX_HITS = 65_535
+
+/** Hits of lines; one that cannot be read is one. */
+export const countHits = (lines: readonly (Line | string)[]): number =>
+  lines.reduce((sum, line) => sum + (typeof line === 'string' ? 1 : line.hits.length), 0)
+
 /** A line of hits.raw, or why it is dead. */
 export function readLine(text: string, appendedAt: number): Line | string {
   let line: Record<string, unknown>

@@ -392,6 +392,23 @@ describe('verdicts', () => {
     ])
     expect(totals.verdicts).toEqual({ keep: 1, duplicate: 0, dead: 3 })
   })
+
+  test.each([
+    [65_535, 'lines', 65_535],
+    [65_536, 'lines', 1],
+    [65_536, 'hits of a line', 1],
+  ])('%i %s of a record are %i', async (count, what, expected) => {
+    const value =
+      what === 'lines'
+        ? Buffer.from('{}\n'.repeat(count))
+        : Buffer.from(JSON.stringify({ ...rawLine([]), hits: Array(count).fill(0) }))
+    const found: ExpectedHit[] = []
+    const batches = once([{ offset: 0, timestamp: NOON, value }])
+    await recount([{ partition: 0, batches }], SETTINGS, (hit) => void found.push(hit))
+    expect(found).toHaveLength(expected)
+    const reason = expected === 1 ? 'line_unreadable' : 'line_version_unknown'
+    expect(found.at(-1)).toMatchObject({ ki: expected - 1, verdict: 'dead', reason })
+  })
 })
 
 describe('visitors', () => {

@@ -3,9 +3,19 @@
  * else: plain, slow, obviously right. It shares no code with the enricher, so that a fault of one is seen by the other.
  */
 import { hash } from 'node:crypto'
+import { BlockList, isIP } from 'node:net'
 import { dateOfDay, type HitType, kpOf, LocalDays, type Verdict } from '@millrace/shared'
 import type { Arrival } from './read-arrival.ts'
-import { type Line, linesOf, occurredAt, type ReadHit, readHit, readLine } from './read-raw-line.ts'
+import {
+  countHits,
+  type Line,
+  linesOf,
+  MAX_HITS,
+  occurredAt,
+  type ReadHit,
+  readHit,
+  readLine,
+} from './read-raw-line.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -14,6 +24,32 @@ const LATENESS_MS = 15 * MINUTE
 const DEDUP_MS = HOUR
 const SESSION_CAP_MS = 24 * HOUR
 const BOUNCE_ENGAGED_MS = 10_000
+/** Why a hit is a bot's that comes faster than people are. */
+const FLOOD = 'request_rate'
+/** A session of so many page views and events, on average more than so many a second, is a program's. */
+const FLOOD_LIMIT = { hits: 2_000, perSecond: 20 }
+
+/** What the rule of floods leaves out: networks that are not the internet, whose addresses may be a proxy's. */
+const PRIVATE_NETWORKS = new BlockList()
+for (const [address, length] of [
+  ...([
+    ['0.0.0.0', 8],
+    ['10.0.0.0', 8],
+    ['100.64.0.0', 10],
+    ['127.0.0.0', 8],
+    ['169.254.0.0', 16],
+  ] as const),
+  ...([
+    ['172.16.0.0', 12],
+    ['192.168.0.0', 16],
+    ['::', 127],
+    ['fc00::', 7],
+    ['fe80::', 10],
+  ] as const),
+])
+  PRIVATE_NETWORKS.addSubnet(address, length, address.includes(':') ? 'ipv6' : 'ipv4')
+const isPrivate = (ip: string): boolean =>
+  isIP(ip) !== 0 && PRIVATE_NETWORKS.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4')
 
 /** A record of hits.raw as the log holds it; `timestamp` is the append time in epoch milliseconds. */
 export interface RawRecord {
@@ -39,6 +75,8 @@ export interface RecountSettings {
   readonly storedOf?: (kp: number, ko: number, ki: number) => StoredFacts | undefined
   /** The first record is not the first that ever was: what came before it is not known. */
   readonly isCut?: boolean
+  /** Other limits of the rule of floods than the documented ones. */
+  readonly floodLimit?: { readonly hits: number; readonly perSecond: number } | undefined
   /** Told of each session that no later hit can change; totals are not kept then, so that memory stays bounded. */
   readonly onSession?: (session: ExpectedSession) => void
 }
@@ -49,11 +87,14 @@ export interface SiteOfRecount {
   readonly sessionTimeoutMs: number
   /** The sender's own `user` ids tell visitors apart. */
   readonly userIds: boolean
+  /** The rule of floods is switched off. */
+  readonly allowsFloods?: boolean
 }
 
 /** What the enricher found out about a hit by looking things up: no rule of visitors, duplicates or sessions. */
 export interface StoredFacts {
-  readonly isBot: boolean
+  /** '' = a person. That a hit is part of a flood is no such fact: the recount finds it itself. */
+  readonly botReason: string
   readonly hostname: string
   readonly path: string
   /** Of its session, as then known: a hit that brought another began a session. */
@@ -231,7 +272,8 @@ interface OpenSession {
   readonly visitor: string
   /** Local day of the hit that opened it; the visitor's name is of this day. */
   readonly visitorDay: number
-  readonly isBot: boolean
+  /** Whose: all of its hits are a person's, a bot's, or part of one flood. */
+  readonly kind: Kind
   readonly hits: SessionHit[]
   start: number
   end: number
@@ -240,6 +282,8 @@ interface OpenSession {
   engagedMs: number
   readonly isCertain: boolean
 }
+
+type Kind = 'person' | 'bot' | 'flood'
 
 /** Who sent a hit: one site, address and agent. */
 interface Sender {
@@ -278,9 +322,14 @@ class PartitionRecount {
 
   *addRecord(record: RawRecord): Iterable<ExpectedHit> {
     this.#beganAt ||= record.timestamp
+    const lines = linesOf(record.value).map((text) => readLine(text, record.timestamp))
+    if (countHits(lines) > MAX_HITS) {
+      this.#advance(record.timestamp)
+      yield this.#dead(record, 0, { site: '', receivedAt: record.timestamp }, 'line_unreadable')
+      return
+    }
     let ki = 0
-    for (const text of linesOf(record.value)) {
-      const line = readLine(text, record.timestamp)
+    for (const line of lines) {
       if (typeof line === 'string') {
         this.#advance(record.timestamp)
         yield this.#dead(record, ki++, { site: '', receivedAt: record.timestamp }, line)
@@ -322,12 +371,14 @@ class PartitionRecount {
     const hit = { ...read, hostname, path, ...(read.type !== 'engagement' && { arrival }) }
     const time = occurredAt(line, (raw as { created_at?: number }).created_at)
     const sender = this.#sender(line)
-    const isBot = stored?.isBot ?? (this.#settings.botReason ?? defaultBotReason)(line.userAgent) !== ''
+    const botReason = stored?.botReason ?? (this.#settings.botReason ?? defaultBotReason)(line.userAgent)
+    const isMarked = botReason !== '' && botReason !== FLOOD
     const day = this.#days.dayOf(line.site, time)
     const expected = {
       ...{ kp: this.#kp, ko: record.offset, ki, site: line.site, type: hit.type, hitId: hit.hitId },
-      ...{ verdict: 'keep' as const, reason: '', late: false, time, receivedAt: line.receivedAt, day, isBot },
+      ...{ verdict: 'keep' as const, reason: '', late: false, time, receivedAt: line.receivedAt, day },
       ...{ hostname: hit.hostname, path: hit.path, visitor: this.#visitor(sender, day), session: 0 },
+      isBot: isMarked,
       isCertain: !this.#settings.isCut || this.#streamTime - this.#beganAt > DEDUP_MS,
     }
     const firstKept = sender.kept.get(hit.hitId)
@@ -339,10 +390,24 @@ class PartitionRecount {
 
     const isCertain = this.#isCertain(sender, time) && expected.isCertain
     const sessionHit = { ...hit, time, receivedAt: line.receivedAt }
+    const kind = isMarked ? 'bot' : this.#kindOf(sender, sessionHit, day)
     const session =
-      this.#join(sender, sessionHit, isBot, day) ?? this.#openSession(sender, sessionHit, isBot, day, isCertain)
-    if (!session) return { ...expected, isCertain }
-    return { ...expected, visitor: session.visitor, session: session.number, isCertain: session.isCertain }
+      this.#join(sender, sessionHit, kind, day) ?? this.#openSession(sender, sessionHit, kind, day, isCertain)
+    const found = { ...expected, isBot: kind !== 'person' }
+    if (!session) return { ...found, isCertain }
+    return { ...found, visitor: session.visitor, session: session.number, isCertain: session.isCertain }
+  }
+
+  /** Of a hit that nothing else marks: part of a flood when one goes on, or when the session that it would join is one. */
+  #kindOf(sender: Sender, hit: SessionHit, day: number): 'person' | 'flood' {
+    if (this.#settings.siteOf?.(sender.site).allowsFloods) return 'person'
+    if (this.#nearest(sender, hit, 'flood', day)) return 'flood'
+    const session = hit.type === 'engagement' ? undefined : this.#nearest(sender, hit, 'person', day)
+    if (!session) return 'person'
+    const { hits, perSecond } = this.#settings.floodLimit ?? FLOOD_LIMIT
+    const count = session.hits.filter(({ type }) => type !== 'engagement').length
+    const isTooFast = count >= hits && count > (perSecond * (session.end - session.start)) / 1_000
+    return isTooFast && !isPrivate(sender.ip) ? 'flood' : 'person'
   }
 
   /** Where the log was cut, a sender is known after a pause in which everything of it is forgotten. */
@@ -408,12 +473,17 @@ class PartitionRecount {
     })
   }
 
-  /** Adds the hit to the session that it belongs to: the nearest that fits, of equally near ones the latest. */
-  #join(sender: Sender, hit: SessionHit, isBot: boolean, day: number): OpenSession | undefined {
-    const fitting = sender.open.filter((session) => this.#fits(sender.site, session, hit, isBot, day))
-    const session = fitting.sort(
+  /** The session that a hit belongs to: the nearest that fits, of equally near ones the latest. */
+  #nearest(sender: Sender, hit: SessionHit, kind: Kind, day: number): OpenSession | undefined {
+    const fitting = sender.open.filter((session) => this.#fits(sender.site, session, hit, kind, day))
+    return fitting.sort(
       (a, b) => distance(a, hit.time) - distance(b, hit.time) || b.start - a.start || b.number - a.number,
     )[0]
+  }
+
+  /** Adds the hit to the session that it belongs to. */
+  #join(sender: Sender, hit: SessionHit, kind: Kind, day: number): OpenSession | undefined {
+    const session = this.#nearest(sender, hit, kind, day)
     if (!session) return undefined
     session.hits.push(hit)
     session.end = Math.max(session.end, hit.time)
@@ -443,7 +513,7 @@ class PartitionRecount {
     return Math.max(longestSessionTimeoutMs, DEDUP_MS) + LATENESS_MS
   }
 
-  #fits(site: string, session: OpenSession, hit: SessionHit, isBot: boolean, day: number): boolean {
+  #fits(site: string, session: OpenSession, hit: SessionHit, kind: Kind, day: number): boolean {
     const timeout = this.#timeoutOf(site)
     const start = hit.type === 'engagement' ? session.start : Math.min(session.start, hit.time)
     const end = Math.max(session.end, hit.time)
@@ -452,25 +522,19 @@ class PartitionRecount {
       hit.time >= session.start - timeout &&
       hit.time <= session.end + timeout &&
       end - start <= SESSION_CAP_MS &&
-      session.isBot === isBot &&
+      session.kind === kind &&
       (hit.type === 'engagement' || !bringsNewArrival(hit.arrival, session.arrival))
     )
   }
 
   /** A page view or an event opens a session; an engagement signal never does. */
-  #openSession(
-    sender: Sender,
-    hit: SessionHit,
-    isBot: boolean,
-    day: number,
-    isCertain: boolean,
-  ): OpenSession | undefined {
+  #openSession(sender: Sender, hit: SessionHit, kind: Kind, day: number, isCertain: boolean): OpenSession | undefined {
     if (hit.type === 'engagement') return undefined
     const session: OpenSession = {
       number: ++this.#numbers.session,
       visitor: this.#visitor(sender, day),
       visitorDay: day,
-      isBot,
+      kind,
       hits: [hit],
       start: hit.time,
       end: hit.time,
@@ -505,7 +569,7 @@ class PartitionRecount {
   }
 
   #summarise(sender: Sender, session: OpenSession): ExpectedSession {
-    const { number, visitor, isBot, start, end, hits, engagedMs } = session
+    const { number, visitor, kind, start, end, hits, engagedMs } = session
     const views = hits.filter((hit) => hit.type === 'page_view')
     const events = hits.filter((hit) => hit.type === 'event')
     // Sorting is stable: of views at the same time, the first of the log stays first.
@@ -514,7 +578,15 @@ class PartitionRecount {
     const isBounce =
       views.length > 0 && samePage && !events.some((event) => event.interactive) && engagedMs < BOUNCE_ENGAGED_MS
     return {
-      ...{ number, site: sender.site, visitor, isBot, day: this.#days.dayOf(sender.site, start), start, end },
+      ...{
+        number,
+        site: sender.site,
+        visitor,
+        isBot: kind !== 'person',
+        day: this.#days.dayOf(sender.site, start),
+        start,
+        end,
+      },
       ...{ pageViews: views.length, events: events.length, isBounce, engagedMs },
       ...{ entryPath: byTime.at(0)?.path ?? '', exitPath: byTime.at(-1)?.path ?? '' },
       ...{ kp: this.#kp, isCertain: session.isCertain },

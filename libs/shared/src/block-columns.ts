@@ -4,6 +4,7 @@
  */
 import { Bytes } from './block-bytes.ts'
 import { type ColumnType, NO_ENTRIES, NO_UUID } from './columns.ts'
+import type { Hash64, Uuid } from './ids.ts'
 
 /** A column of the block in the making. The compiled append() of the writer says which value goes where. */
 export interface Column {
@@ -13,10 +14,15 @@ export interface Column {
   flush(out: Bytes, rows: number): void
 }
 
-/** A column whose values are shared by many rows. */
+/** A column whose values are shared by many rows: each is kept under a number until `forget`, for as many blocks as there are. */
 export interface SharedColumn extends Column {
-  /** As `flush`, with the value number `indexes[row]` for each of the first `rows` rows. */
-  spread(out: Bytes, indexes: Uint32Array, rows: number): void
+  /**
+   * As `flush`, with the value number `of[row]` for each of the first `rows` rows. `used`: those numbers, each once, in the
+   * order of their first row.
+   */
+  spread(out: Bytes, of: Uint32Array, used: readonly number[], rows: number): void
+  /** Forgets the values; numbers begin at 0 again. */
+  forget(): void
 }
 
 /** What columns have room for at first. */
@@ -41,12 +47,13 @@ class NumberColumn<Values extends Numbers = Numbers> implements SharedColumn {
     const { buffer, BYTES_PER_ELEMENT } = this.values
     out.append(new Uint8Array(buffer, 0, rows * this.#perRow * BYTES_PER_ELEMENT))
   }
-  spread(out: Bytes, indexes: Uint32Array, rows: number): void {
+  spread(out: Bytes, of: Uint32Array, _used: readonly number[], rows: number): void {
     const { values } = this
     const spread = new (values.constructor as new (length: number) => Values)(rows)
-    for (let row = 0; row < rows; row++) spread[row] = values[indexes[row]!]!
+    for (let row = 0; row < rows; row++) spread[row] = values[of[row]!]!
     out.append(new Uint8Array(spread.buffer))
   }
+  forget(): void {}
 }
 class EnumColumn extends NumberColumn<Uint8Array> {
   readonly #codes: ReadonlyMap<string, number>
@@ -66,16 +73,19 @@ class WordsColumn extends NumberColumn<Uint32Array> {
     super(new Uint32Array(FIRST_ROWS * words), words)
   }
 }
-/** Non-negative whole numbers below 2^53, or 16 hex digits of a hash. */
+/** Non-negative whole numbers below 2^53, or a hash: as words, or as 16 hex digits. */
 class UInt64Column extends WordsColumn {
   constructor() {
     super(2)
   }
-  add(value: number | string, row: number): void {
+  add(value: number | Hash64 | string, row: number): void {
     const { values } = this
     if (typeof value === 'number') {
       values[row * 2] = value
       values[row * 2 + 1] = value / 4294967296
+    } else if (typeof value === 'object') {
+      values[row * 2] = value.low
+      values[row * 2 + 1] = value.high
     } else {
       values[row * 2] = hexWord(value, 8)
       values[row * 2 + 1] = hexWord(value, 0)
@@ -113,14 +123,21 @@ function tenThousandths(value: number): bigint {
   if (Math.abs(scaled) < 2 ** 50) return BigInt(Math.sign(scaled) * Math.round(Math.abs(scaled) + 1e-9))
   return BigInt(Math.trunc(value)) * 10_000n + BigInt(Math.round((value - Math.trunc(value)) * 10_000))
 }
-/** Two halves of 64 bits; the digits stand at 0-7, 9-12, 14-17, 19-22 and 24-35. */
+/** Two halves of 64 bits; the digits of a text stand at 0-7, 9-12, 14-17, 19-22 and 24-35. */
 class UuidColumn extends WordsColumn {
   constructor() {
     super(4)
   }
-  add(value: string, row: number): void {
+  add(value: Uuid | string, row: number): void {
     const { values } = this
     const at = row * 4
+    if (typeof value === 'object') {
+      values[at] = value.word1
+      values[at + 1] = value.word0
+      values[at + 2] = value.word3
+      values[at + 3] = value.word2
+      return
+    }
     if (value === NO_UUID) {
       values[at] = values[at + 1] = values[at + 2] = values[at + 3] = 0
       return
@@ -199,66 +216,95 @@ class SharedStringColumn implements SharedColumn {
   grow(): void {}
   flush(out: Bytes, rows: number): void {
     for (let row = 0; row < rows; row++) this.#spread.add(this.#texts[row]!)
-    this.#end(out)
-  }
-  spread(out: Bytes, indexes: Uint32Array, rows: number): void {
-    for (let row = 0; row < rows; row++) this.#spread.add(this.#texts[indexes[row]!]!)
-    this.#end(out)
-  }
-  #end(out: Bytes): void {
     this.#spread.flush(out)
+  }
+  spread(out: Bytes, of: Uint32Array, _used: readonly number[], rows: number): void {
+    for (let row = 0; row < rows; row++) this.#spread.add(this.#texts[of[row]!]!)
+    this.#spread.flush(out)
+  }
+  forget(): void {
     this.#texts.length = 0
   }
 }
 
-/** LowCardinality(String): the distinct values once, then one index a row. */
+/** Distinct texts that a dictionary column remembers from block to block. */
+const MAX_CODES = 8_192
+
+/**
+ * LowCardinality(String): the distinct values of a block once, then one index a row. Texts have codes that last longer than
+ * a block, so that a text that comes again is looked up in an array and not by its characters.
+ */
 class DictionaryColumn implements SharedColumn {
-  readonly #indexes = new Map<string, number>()
+  readonly #codes = new Map<string, number>()
+  readonly #texts: string[] = []
+  /** By code: 1 + its index in this block's dictionary; 0 = it is not in it. */
+  #places = new Uint32Array(FIRST_ROWS)
+  /** This block's dictionary, in codes. */
+  readonly #used: number[] = []
   readonly #keys = new StringColumn()
+  /** Of each row, or of each shared value: its code. */
   #rows = new Uint32Array(FIRST_ROWS)
   #last: string | undefined
-  #lastIndex = 0
+  #lastCode = 0
 
   add(value: string, row: number): void {
     if (value !== this.#last) {
-      let index = this.#indexes.get(value)
-      if (index === undefined) {
-        index = this.#indexes.size
-        this.#indexes.set(value, index)
-        this.#keys.add(value)
-      }
+      this.#lastCode = this.#codes.get(value) ?? this.#learn(value)
       this.#last = value
-      this.#lastIndex = index
     }
-    this.#rows[row] = this.#lastIndex
+    this.#rows[row] = this.#lastCode
   }
 
   grow(): void {
-    const rows = this.#rows
-    this.#rows = new Uint32Array(rows.length * 2)
-    this.#rows.set(rows)
+    this.#rows = doubled(this.#rows)
   }
 
   flush(out: Bytes, count: number): void {
+    const rows = this.#rows
+    for (let row = 0; row < count; row++) this.#use(rows[row]!)
     const indexes = this.#begin(out, count)
-    indexes.set(this.#rows.subarray(0, count))
+    const places = this.#places
+    if (this.#used.length > 1) for (let row = 0; row < count; row++) indexes[row] = places[rows[row]!]! - 1
+    this.#end(out, indexes)
+    if (this.#texts.length > MAX_CODES) this.forget()
+  }
+
+  spread(out: Bytes, of: Uint32Array, used: readonly number[], count: number): void {
+    const rows = this.#rows
+    for (const value of used) this.#use(rows[value]!)
+    const indexes = this.#begin(out, count)
+    const places = this.#places
+    if (this.#used.length > 1) for (let row = 0; row < count; row++) indexes[row] = places[rows[of[row]!]!]! - 1
     this.#end(out, indexes)
   }
 
-  spread(out: Bytes, of: Uint32Array, count: number): void {
-    const rows = this.#rows
-    const indexes = this.#begin(out, count)
-    if (this.#indexes.size > 1) for (let row = 0; row < count; row++) indexes[row] = rows[of[row]!]!
-    this.#end(out, indexes)
+  forget(): void {
+    this.#codes.clear()
+    this.#texts.length = 0
+    this.#last = undefined
+  }
+
+  #learn(value: string): number {
+    const code = this.#texts.length
+    this.#codes.set(value, code)
+    this.#texts.push(value)
+    if (code === this.#places.length) this.#places = doubled(this.#places)
+    return code
+  }
+
+  #use(code: number): void {
+    if (this.#places[code] !== 0) return
+    this.#places[code] = this.#used.push(code)
   }
 
   /** Writes all but the indexes, which are to be filled in: 0 so far. */
   #begin(out: Bytes, count: number): Uint8Array | Uint16Array | Uint32Array {
-    const distinct = this.#indexes.size
+    const distinct = this.#used.length
     const width = distinct <= 256 ? 0 : distinct <= 65536 ? 1 : 2
     out.uint64(1) //                   SharedDictionariesWithAdditionalKeys
     out.uint64(0x600 | width) //       has additional keys, dictionary to be updated
     out.uint64(distinct)
+    for (const code of this.#used) this.#keys.add(this.#texts[code]!)
     this.#keys.flush(out)
     out.uint64(count)
     return width === 0 ? new Uint8Array(count) : width === 1 ? new Uint16Array(count) : new Uint32Array(count)
@@ -266,9 +312,16 @@ class DictionaryColumn implements SharedColumn {
 
   #end(out: Bytes, { buffer }: Uint8Array | Uint16Array | Uint32Array): void {
     out.append(new Uint8Array(buffer))
-    this.#indexes.clear()
-    this.#last = undefined
+    for (const code of this.#used) this.#places[code] = 0
+    this.#used.length = 0
   }
+}
+
+/** A copy with room for twice as many. */
+export function doubled(values: Uint32Array): Uint32Array<ArrayBuffer> {
+  const copy = new Uint32Array(values.length * 2)
+  copy.set(values)
+  return copy
 }
 
 class MapColumn implements Column {

@@ -1,5 +1,5 @@
 import type { Bytes } from './block-bytes.ts'
-import { FIRST_ROWS, type SharedColumn, sharedColumnOf } from './block-columns.ts'
+import { doubled, FIRST_ROWS, type SharedColumn, sharedColumnOf } from './block-columns.ts'
 import type { ColumnType } from './columns.ts'
 
 /** Columns that follow from one value of a row, each with the property that it holds: `{ os_version: 'osVersion' }`. */
@@ -7,18 +7,25 @@ export type SharedColumns = Readonly<Record<string, string>>
 
 type Take = (value: object, at: number) => void
 
+/** Values that are remembered from block to block. */
+const MAX_KNOWN = 8_192
+
 /**
  * Values that many rows have in common, such as a browser with its version and system. A row has one as a whole, told by
- * its identity; its columns are filled once a value instead of once a row.
+ * its identity; its columns are filled once a value instead of once a row, and a value that comes again in a later block is
+ * still known.
  */
 export class SharedValues {
   readonly columns: ReadonlyMap<string, SharedColumn>
   readonly #known = new Map<object, number>()
   readonly #take: Take
+  /** Of each row of this block, and once each in the order of their first row: numbers of values. */
   #rows = new Uint32Array(FIRST_ROWS)
-  #maxKnown = FIRST_ROWS
+  readonly #used: number[] = []
+  /** By number: 1 = it is among #used. */
+  #isUsed = new Uint32Array(FIRST_ROWS)
   #last: object | undefined
-  #lastIndex = 0
+  #lastNumber = 0
 
   constructor(properties: SharedColumns, types: Readonly<Record<string, ColumnType>>) {
     this.columns = new Map(Object.keys(properties).map((name) => [name, sharedColumnOf(types[name]!)]))
@@ -27,38 +34,45 @@ export class SharedValues {
 
   add(value: object, row: number): void {
     if (value !== this.#last) {
-      this.#lastIndex = this.#known.get(value) ?? this.#learn(value)
+      const number = this.#known.get(value) ?? this.#learn(value)
+      if (this.#isUsed[number] === 0) {
+        this.#isUsed[number] = 1
+        this.#used.push(number)
+      }
       this.#last = value
+      this.#lastNumber = number
     }
-    this.#rows[row] = this.#lastIndex
+    this.#rows[row] = this.#lastNumber
   }
 
   grow(): void {
-    const rows = this.#rows
-    this.#rows = new Uint32Array(rows.length * 2)
-    this.#rows.set(rows)
+    this.#rows = doubled(this.#rows)
   }
 
   /** Writes one of the columns. */
   flush(column: SharedColumn, out: Bytes, rows: number): void {
-    column.spread(out, this.#rows, rows)
+    column.spread(out, this.#rows, this.#used, rows)
   }
 
   /** To be called after all columns were written. */
   clear(): void {
-    this.#known.clear()
+    for (const number of this.#used) this.#isUsed[number] = 0
+    this.#used.length = 0
     this.#last = undefined
+    if (this.#known.size <= MAX_KNOWN) return
+    this.#known.clear()
+    for (const column of this.columns.values()) column.forget()
   }
 
   #learn(value: object): number {
-    const index = this.#known.size
-    if (index === this.#maxKnown) {
+    const number = this.#known.size
+    if (number === this.#isUsed.length) {
       for (const column of this.columns.values()) column.grow()
-      this.#maxKnown *= 2
+      this.#isUsed = doubled(this.#isUsed)
     }
-    this.#known.set(value, index)
-    this.#take(value, index)
-    return index
+    this.#known.set(value, number)
+    this.#take(value, number)
+    return number
   }
 }
 

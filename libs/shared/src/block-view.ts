@@ -1,3 +1,5 @@
+import { Hash64, Uuid } from './ids.ts'
+
 /**
  * A Native block as it lies in its bytes: any value of any row, without decoding the others. For readers that need a few
  * columns of very many rows; `readBlocks` (block-reader.ts; the layout is described in block-writer.ts) is for all else. A column that the
@@ -117,19 +119,6 @@ const WIDTHS: Readonly<Record<string, number>> = {
   UUID: 16,
 }
 
-const HEX_DIGITS = Buffer.from('0123456789abcdef')
-/** Texts are put together here: joined from pieces they would stay trees of pieces. */
-const SCRATCH = Buffer.alloc(36)
-
-/** Writes `count` bytes before `end`, the last one first, as hex digits. */
-function writeHex(buffer: Buffer, end: number, count: number, to: number): void {
-  for (let i = 0; i < count; i++) {
-    const byte = buffer[end - 1 - i]!
-    SCRATCH[to + i * 2] = HEX_DIGITS[byte >>> 4]!
-    SCRATCH[to + i * 2 + 1] = HEX_DIGITS[byte & 15]!
-  }
-}
-
 /** Values of a fixed width. Ask for what the column's type holds: nothing is checked. */
 export class FixedView {
   readonly #buffer: Buffer
@@ -165,21 +154,13 @@ export class FixedView {
     const at = this.#start + row * this.#width
     return this.#buffer.readUInt32LE(at) + this.#buffer.readInt32LE(at + 4) * 4294967296
   }
-  /** A UInt64 as 16 hex digits. */
-  hash(row: number): string {
-    writeHex(this.#buffer, this.#start + row * this.#width + 8, 8, 0)
-    return SCRATCH.toString('latin1', 0, 16)
+  /** A UInt64 that is a hash. */
+  hash(row: number): Hash64 {
+    return new Hash64(this.uint32(row, 1), this.uint32(row))
   }
-  /** Canonical text of a UUID. */
-  uuid(row: number): string {
-    const at = this.#start + row * this.#width
-    writeHex(this.#buffer, at + 8, 4, 0)
-    writeHex(this.#buffer, at + 4, 2, 9)
-    writeHex(this.#buffer, at + 2, 2, 14)
-    writeHex(this.#buffer, at + 16, 2, 19)
-    writeHex(this.#buffer, at + 14, 6, 24)
-    for (let i = 8; i <= 23; i += 5) SCRATCH[i] = 45 // '-'
-    return SCRATCH.toString('latin1', 0, 36)
+  /** Two little-endian halves. */
+  uuid(row: number): Uuid {
+    return new Uuid(this.uint32(row, 1), this.uint32(row), this.uint32(row, 3), this.uint32(row, 2))
   }
 }
 

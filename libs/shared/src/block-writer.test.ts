@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { readBlocks, readRows } from './block-reader.ts'
 import { BlockWriter } from './block-writer.ts'
 import { type ColumnType, HIT_COLUMNS, type HitRow, NO_UUID, SESSION_BLOCK_COLUMNS } from './columns.ts'
+import { Hash64, Uuid } from './ids.ts'
 
 const hash64 = fc.stringMatching(/^[0-9a-f]{16}$/)
 const wellFormed = fc.string({ unit: 'grapheme', maxLength: 300 })
@@ -119,6 +120,25 @@ describe('BlockWriter and readRows', () => {
     expect(blocks).toEqual([[one, two], [two, one], [one]])
   })
 
+  test('it keeps texts and shared values apart after it has forgotten many', () => {
+    const columns = { a: 'LowCardinality(String)', b: 'LowCardinality(String)', c: 'String', n: 'UInt16' } as const
+    const writer = new BlockWriter<object>(columns, { value: { b: 'x', c: 'y', n: 'z' } })
+    for (let block = 0; block < 8; block++) {
+      const values = Array.from({ length: 4_000 }, (_, i) => ({
+        x: `x${block % 3} ${i}`,
+        y: `y${block} ${i % 7}`,
+        z: i,
+      }))
+      for (const [i, value] of values.entries()) writer.append({ a: `a${block} ${i}`, value })
+      for (const value of values.slice(0, 50)) writer.append({ a: `a${block} 0`, value })
+      const rows = [...values.entries()].map(([i, { x, y, z }]) => ({ a: `a${block} ${i}`, b: x, c: y, n: z }))
+      expect(readRows(writer.finish())).toEqual([
+        ...rows,
+        ...rows.slice(0, 50).map((row) => ({ ...row, a: `a${block} 0` })),
+      ])
+    }
+  })
+
   test('it refuses to share what it has no column for', () => {
     expect(() => new BlockWriter<object>({ a: 'UUID' }, { value: { a: 'id' } })).toThrow(TypeError)
   })
@@ -161,6 +181,20 @@ describe('BlockWriter and readRows', () => {
     const writer = new BlockWriter<{ a: number }>({ a: 'Decimal(18, 4)' })
     writer.append({ a: given })
     expect(readRows(writer.finish())).toEqual([{ a: kept }])
+  })
+
+  test('it writes ids the same, as words or as text', () => {
+    const [words, text] = [1, 2].map(() => new BlockWriter<object>({ id: 'UUID', visitor_id: 'UInt64' })) as [
+      BlockWriter<object>,
+      BlockWriter<object>,
+    ]
+    fc.assert(
+      fc.property(fc.uuid(), hash64, (id, visitor_id) => {
+        words.append({ id: Uuid.of(id), visitor_id: Hash64.of(visitor_id) })
+        text.append({ id, visitor_id })
+        expect(words.finish()).toEqual(text.finish())
+      }),
+    )
   })
 
   test('it refuses an unknown enum value and a damaged block', () => {

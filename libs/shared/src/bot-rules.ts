@@ -30,7 +30,7 @@ export const BOT_RULES: readonly string[] = `
   headlesschrome phantomjs slimerjs htmlunit jsdom happy_dom happydom zombie_js splash cypress playwright puppeteer
   selenium prerender lightpanda isbot hints_headless ua_windows_11 ua_cut ua_placeholder ua_injection
   hints_other_platform hints_of_firefox hints_of_safari sec_purpose_prefetch purpose_prefetch x_moz_prefetch
-  datacenter_ip referrer_spam referrer_injection
+  datacenter_ip referrer_spam referrer_injection request_rate
 `
   .trim()
   .split(/\s+/)

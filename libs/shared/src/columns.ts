@@ -92,6 +92,7 @@ export const HIT_COLUMNS = {
   scroll_percent: 'UInt8',
   previous_path: 'String',
   previous_ms: 'UInt32',
+  previous_depth: 'UInt8',
   http_method: LC,
   http_status: 'UInt16',
   request_ms: 'Float32',
@@ -129,12 +130,15 @@ export const SESSION_COLUMNS = {
   bot_reason: LC,
   kp: 'UInt32',
   ko: 'UInt64',
+  exit_at: TIME,
+  exit_signal_at: TIME,
+  exit_depth: 'UInt8',
+  pages_in_order: 'Bool',
 } as const satisfies Record<string, ColumnType>
 
 /** What the sessionizer needs besides to go on after a restart: in hits.enriched, not in the table. */
 export const SESSION_STATE_COLUMNS = {
   entry_at: TIME,
-  exit_at: TIME,
   exit_page_id: 'UUID',
   /** 1 after a second page or an interactive event: the session is no bounce, whatever comes. */
   engaging: 'Bool',
@@ -175,4 +179,4 @@ export const NO_ENTRIES: Readonly<Record<string, never>> = Object.freeze(Object.
 export const NO_ID = '0000000000000000'
 export const NO_UUID = '00000000-0000-0000-0000-000000000000'
 /** Version of the columns above; rises when one is added or changes its meaning. */
-export const ROW_SCHEMA = 1
+export const ROW_SCHEMA = 2

@@ -21,6 +21,7 @@ export const BOT_REASONS = [
   'prefetch',
   'datacenter_ip',
   'referrer_spam',
+  'request_rate',
 ] as const
 export type BotReason = (typeof BOT_REASONS)[number]
 

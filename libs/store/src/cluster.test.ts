@@ -25,6 +25,11 @@ describe('onCluster', () => {
       'CREATE MATERIALIZED VIEW IF NOT EXISTS a.v TO a.t AS\nSELECT x FROM a.s',
       "CREATE MATERIALIZED VIEW IF NOT EXISTS a.v ON CLUSTER 'c' TO a.t AS\nSELECT x FROM a.s",
     ],
+    ['CREATE OR REPLACE VIEW a.v AS SELECT 1', "CREATE OR REPLACE VIEW a.v ON CLUSTER 'c' AS SELECT 1"],
+    [
+      'ALTER TABLE a.v MODIFY QUERY\nSELECT x FROM a.s',
+      "ALTER TABLE a.v ON CLUSTER 'c' MODIFY QUERY\nSELECT x FROM a.s",
+    ],
     ['CREATE VIEW IF NOT EXISTS a.v AS SELECT 1', "CREATE VIEW IF NOT EXISTS a.v ON CLUSTER 'c' AS SELECT 1"],
   ])('makes of %s', (statement, expected) => {
     expect(onCluster(statement, 'c')).toBe(expected)

@@ -16,7 +16,7 @@ export const CLUSTER_COMMAND_SETTINGS = {
 /** Replicas know each other by the table's name, not by a UUID: one that is added later joins them. */
 const PATH = "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
 const DDL =
-  /^(CREATE (?:DATABASE|TABLE|MATERIALIZED VIEW|VIEW) IF NOT EXISTS|DROP (?:DATABASE|TABLE|VIEW) IF EXISTS|ALTER TABLE) ([\w.]+)/
+  /^(CREATE (?:DATABASE|TABLE|MATERIALIZED VIEW|VIEW) IF NOT EXISTS|CREATE OR REPLACE VIEW|DROP (?:DATABASE|TABLE|VIEW) IF EXISTS|ALTER TABLE) ([\w.]+)/
 
 /**
  * A statement of a migration for one shard of replicas: ON CLUSTER, with Replicated engines. Parts that a replica fetches

@@ -128,7 +128,7 @@ function migrations(store: () => Store, first: () => { applied: number[] }): voi
   describe('tables', () => {
     /** Texts that come plain and are stored as LowCardinality. */
     const STORED_BY_DICTIONARY: Record<string, string[]> = {
-      hits: ['path', 'title', 'entry_path'],
+      hits: ['path', 'title', 'entry_path', 'previous_path'],
       sessions: ['entry_path', 'exit_path', 'exit_title'],
     }
     const undictionary = (type: string): string => type.replace(/^LowCardinality\((.*)\)$/, '$1')
@@ -605,6 +605,13 @@ function statements(store: () => Store): void {
         { params: { ...params, none: null } },
       )
       expect(row).toEqual({ ...params, big: String(2n ** 63n), none: null })
+    })
+
+    it('bind a parameter that is longer than a URL may be', async () => {
+      const ids = Array.from({ length: 5_000 }, (_, i) => String(2n ** 63n + BigInt(i)))
+      const sql = 'SELECT length({ids:Array(UInt64)}) AS n, {ids:Array(UInt64)}[-1] AS last, {text:String} AS text'
+      const params = { ids: `[${ids.join()}]`, text: `it's\n${'x'.repeat(20_000)}` }
+      expect(await store().query(sql, { params })).toEqual([{ n: '5000', last: ids.at(-1), text: params.text }])
     })
 
     it('refuse a parameter without a value, though an earlier statement gave one', async () => {

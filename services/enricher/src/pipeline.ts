@@ -2,13 +2,15 @@
 import {
   type BotReason,
   type DeadReason,
+  type Hash64,
   type HitType,
-  NO_ID,
-  NO_UUID,
+  NIL_UUID,
+  NO_HASH,
   ROW_SCHEMA,
   type SiteSettings,
+  type Uuid,
 } from '@millrace/shared'
-import type { RawHit } from './raw-hit.ts'
+import { NOTHING_SENT, type RawHit } from './raw-hit.ts'
 import type { Sender } from './senders.ts'
 import { type Agent, type AgentReader, NO_AGENT } from './steps/agent.ts'
 import { type Arrival, NO_ARRIVAL, readArrival } from './steps/arrival.ts'
@@ -23,7 +25,6 @@ import { NO_REFERRER, type Referrer, readReferrer } from './steps/referrer.ts'
 import { readScreen } from './steps/screen.ts'
 import { MAX_NAME, readCount, readMeasure, readText } from './steps/text.ts'
 import { readTitle } from './steps/title.ts'
-import { readUuid } from './steps/uuid.ts'
 import type { OpenRow } from './visit.ts'
 
 /** An enriched hit. The sessionizer still completes its row: the session fields, the verdict, `late` and the visit. */
@@ -54,8 +55,8 @@ export function enrich(hit: RawHit, site: SiteSettings, tools: Tools): EnrichedH
   const { sender, sent } = hit
   if (hit.dead !== '') return dead(hit, hit.dead, site, tools)
   const type = readType(sent.type)
-  const hitId = readUuid(sent.hit_id)
-  if (type === null || hitId === '') return dead(hit, 'hit_invalid', site, tools)
+  const hitId = sent.hit_id
+  if (type === null || hitId === null) return dead(hit, 'hit_invalid', site, tools)
   const page = parsePage(sent.url, type !== 'engagement')
   if (page === null) return dead(hit, 'url_invalid', site, tools)
 
@@ -105,14 +106,14 @@ function keep(
   site: SiteSettings,
   tools: Tools,
   type: HitType,
-  hitId: string,
+  hitId: Uuid,
   page: Page,
   referrer: Referrer,
   arrival: Arrival,
   place: Place,
   agent: Agent,
   botReason: BotReason | '',
-  visitorId: string,
+  visitorId: Hash64,
 ): EnrichedHit {
   const { sender, sent } = hit
   const isEvent = type === 'event'
@@ -130,7 +131,7 @@ function keep(
     late: false,
     hit_id: hitId,
     visitor_id: visitorId,
-    session_id: NO_ID,
+    session_id: NO_HASH,
     hostname: page.hostname,
     path: keptPath(page, sent.url, site),
     title: readTitle(sent.title, mask),
@@ -152,11 +153,12 @@ function keep(
     props_text: properties.text,
     props_number: properties.number,
     tags: readTags(sent.tags, mask),
-    page_id: isSignal ? readUuid(sent.page_id) || NO_UUID : NO_UUID,
+    page_id: isSignal ? (sent.page_id ?? NIL_UUID) : NIL_UUID,
     engaged_ms: isSignal ? readCount(sent.engaged_ms, MAX_UINT32) : 0,
     scroll_percent: isSignal ? readCount(sent.scroll_percent, MAX_UINT8) : 0,
     previous_path: '',
     previous_ms: 0,
+    previous_depth: 0,
     http_method: sent.method === undefined ? '' : readText(sent.method, 16).toUpperCase(),
     http_status: readCount(sent.status, MAX_UINT16),
     request_ms: readMeasure(sent.request_ms, 86_400_000),
@@ -183,15 +185,15 @@ function dead(hit: RawHit, reason: DeadReason, site: SiteSettings, tools: Tools)
     index: hit.index,
     sender: hit.sender,
     receivedAt: hit.receivedAt,
-    sent: {},
+    sent: NOTHING_SENT,
     occurredAt: hit.occurredAt,
     day: hit.day,
     dead: reason,
   }
   const type = readType(hit.sent.type) ?? 'page_view'
-  const hitId = readUuid(hit.sent.hit_id) || NO_UUID
+  const hitId = hit.sent.hit_id ?? NIL_UUID
   const noPage: Page = { hostname: '', path: '', query: '' }
-  const enriched = keep(bare, site, tools, type, hitId, noPage, NO_REFERRER, NO_ARRIVAL, NOWHERE, NO_AGENT, '', NO_ID)
+  const enriched = keep(bare, site, tools, type, hitId, noPage, NO_REFERRER, NO_ARRIVAL, NOWHERE, NO_AGENT, '', NO_HASH)
   enriched.row.verdict = 'dead'
   enriched.row.verdict_reason = reason
   enriched.row.interactive = false

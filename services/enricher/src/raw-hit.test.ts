@@ -64,7 +64,7 @@ describe('visitors', () => {
     const hits: RawHit[] = []
     const value = rawValue([rawLine([view(1)], fields)])
     readRecord(rawRecord(7, NOON, value), { ...READING, senders: new Senders(), ...tools }, hits, [])
-    return hits[0]!.sender.visitor.own(hits[0]!.day)
+    return hits[0]!.sender.visitor.own(hits[0]!.day).toString()
   }
   const german = { headers: { 'accept-language': 'de', 'accept-encoding': 'br' } }
   const english = { headers: { 'accept-language': 'en', 'accept-encoding': 'br' } }

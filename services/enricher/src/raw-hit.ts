@@ -2,15 +2,15 @@
 import { isAscii } from 'node:buffer'
 import { DEFAULT_SITE_SETTINGS, type DeadReason, RAW_LINE_VERSION, type SiteSettings } from '@millrace/shared'
 import { cutEnd, cutStart, senderEnd } from './cut-line.ts'
+import { readHits } from './read-hits.ts'
 import type { Sender, Senders } from './senders.ts'
+import { SentHit } from './sent-hit.ts'
 import type { SiteRules } from './sessions/step.ts'
 import { occurredAt, receivedAt } from './steps/time.ts'
 import { type SaltsByDay, VisitorIds } from './steps/visitor.ts'
 
-/** A hit as it was sent; nothing in it is trusted to have the right type. */
-interface SentHit {
-  readonly [field: string]: unknown
-}
+/** What JSON.parse made of a line; nothing in it is trusted to have the right type. */
+type Fields = Readonly<Record<string, unknown>>
 
 /** One hit of hits.raw, and where it stands there. */
 export interface RawHit {
@@ -18,7 +18,7 @@ export interface RawHit {
   readonly offset: number
   readonly index: number
   readonly sender: Sender
-  readonly sent: SentHit
+  readonly sent: Readonly<SentHit>
   /** Epoch milliseconds. */
   readonly receivedAt: number
   /** Epoch milliseconds. */
@@ -59,8 +59,9 @@ interface StoredBytes {
 /** `ki` is a UInt16: a record with more hits is none of ours, and dead as a whole. */
 const MAX_HITS = 65_535
 const LF = 10
-const NOTHING_SENT: SentHit = Object.freeze({})
-const NO_HEADERS: SentHit = Object.freeze({})
+/** Of a hit that cannot be read. */
+export const NOTHING_SENT: Readonly<SentHit> = new SentHit()
+const NO_HEADERS: Fields = Object.freeze({})
 const NO_SALTS: SaltsByDay = { saltOf: () => null }
 /** What is found out of a sender later. */
 const NOTHING_FOUND = {
@@ -115,7 +116,8 @@ interface ReadLine {
   readonly configAt: unknown
   readonly sentAt: unknown
   readonly sender: Sender
-  readonly hits: readonly unknown[]
+  /** null = it is none. */
+  readonly hits: readonly (Readonly<SentHit> | null)[]
 }
 
 class RecordReader {
@@ -127,6 +129,7 @@ class RecordReader {
   readonly #letters: DeadLetter[]
   /** One check a record: reading ASCII costs half. */
   readonly #isAscii: boolean
+  readonly #view: DataView
   readonly #hitsBefore: number
   readonly #lettersBefore: number
 
@@ -136,6 +139,8 @@ class RecordReader {
     this.#hits = hits
     this.#letters = letters
     this.#isAscii = record.value !== null && isAscii(record.value)
+    const { buffer, byteOffset, length } = record.value ?? NO_BYTES
+    this.#view = new DataView(buffer, byteOffset, length)
     this.#hitsBefore = hits.length
     this.#lettersBefore = letters.length
   }
@@ -159,12 +164,16 @@ class RecordReader {
     const after = known === null ? senderEnd(value, cut.client, end) : cut.client + known.client.length
     const rest = after === 0 ? null : cutEnd(value, after, end)
     if (rest === null) return null
-    const hits = parse(this.#text(value, rest.hits, end - 1))
-    if (!Array.isArray(hits)) return null
+    const hits = readHits(value, this.#view, rest.hits, end - 1) ?? this.#parseHits(value, rest.hits, end - 1)
+    if (hits === null) return null
     const sender = known ?? this.#learnSender(address, value, cut.sender, cut.client, after)
     if (sender === null) return null
     const { spooled, collectedAt, configAt } = cut
     return { spooled, collectedAt, configAt, sentAt: rest.sentAt, sender, hits }
+  }
+
+  #parseHits(value: Buffer, start: number, end: number): (SentHit | null)[] | null {
+    return hitsOf(parse(this.#text(value, start, end)))
   }
 
   #knownSender(address: string, line: Buffer, client: number): Sender | null {
@@ -187,8 +196,9 @@ class RecordReader {
     const line = parse(text)
     if (!isObject(line)) return 'line_unreadable'
     if (line.v !== RAW_LINE_VERSION) return 'line_version_unknown'
-    const { collected_at: collectedAt, config_at: configAt, hits } = line
-    if (!isSender(line) || typeof collectedAt !== 'number' || !Array.isArray(hits)) return 'line_unreadable'
+    const { collected_at: collectedAt, config_at: configAt } = line
+    const hits = hitsOf(line.hits)
+    if (!isSender(line) || typeof collectedAt !== 'number' || hits === null) return 'line_unreadable'
     const sender = readSender(line, this.#tools, NO_BYTES)
     return { spooled: line.spooled === true, collectedAt, configAt, sentAt: line.sent_at, sender, hits }
   }
@@ -199,20 +209,18 @@ class RecordReader {
     const { days } = this.#tools.rulesOf(sender.site)
     if (Number.isSafeInteger(configAt)) this.configAt = Math.max(this.configAt, configAt as number)
     let letter = false
-    for (let i = 0; i < hits.length; i++) {
-      const sent = hits[i]
-      const readable = typeof sent === 'object' && sent !== null && !Array.isArray(sent)
-      const time = readable ? occurredAt(received, sentAt, (sent as SentHit).created_at) : received
-      if (!readable && !letter) letter = this.#addLetter(value.subarray(start, end), 'hit_invalid')
+    for (const sent of hits) {
+      const time = sent === null ? received : occurredAt(received, sentAt, sent.created_at)
+      if (sent === null && !letter) letter = this.#addLetter(value.subarray(start, end), 'hit_invalid')
       this.#hits.push({
         offset: this.#record.offset,
         index: this.count++,
         sender,
-        sent: readable ? (sent as SentHit) : NOTHING_SENT,
+        sent: sent ?? NOTHING_SENT,
         receivedAt: received,
         occurredAt: time,
         day: days.dayOf(time),
-        dead: readable ? '' : 'hit_invalid',
+        dead: sent === null ? 'hit_invalid' : '',
       })
     }
   }
@@ -255,8 +263,13 @@ function parse(text: string): unknown {
   }
 }
 
+/** The hits of a list that was parsed; null = it is no list. */
+function hitsOf(list: unknown): (SentHit | null)[] | null {
+  return Array.isArray(list) ? list.map((hit: unknown) => (isObject(hit) ? SentHit.of(hit) : null)) : null
+}
+
 /** Only as much as is needed so that nothing throws later: the collector validates. */
-const isSender = (line: SentHit): boolean =>
+const isSender = (line: Fields): boolean =>
   typeof line.site === 'string' && typeof line.ip === 'string' && typeof line.user_agent === 'string'
 
 /** What readSender reads. */
@@ -266,7 +279,7 @@ const SENDER_FIELDS: ReadonlySet<string> = new Set(['site', 'trust', 'ip', 'user
 const secretFor = ({ user_ids: allowed }: SiteSettings, tools: ReadingTools): Buffer | null =>
   allowed ? tools.installationSecret() : null
 
-function readSender(line: SentHit, tools: ReadingTools, client: Buffer): Sender {
+function readSender(line: Fields, tools: ReadingTools, client: Buffer): Sender {
   const site = (line.site as string).slice(0, 64).toWellFormed()
   const ip = line.ip as string
   const userAgent = line.user_agent as string
@@ -292,11 +305,11 @@ function readSender(line: SentHit, tools: ReadingTools, client: Buffer): Sender 
 }
 
 /** A header that is missing counts as an empty one. */
-function moreOf(headers: SentHit, names: readonly string[]): string {
+function moreOf(headers: Fields, names: readonly string[]): string {
   let more = ''
   for (const name of names) more += `\0${typeof headers[name] === 'string' ? headers[name] : ''}`
   return more
 }
 
-const isObject = (value: unknown): value is SentHit =>
+const isObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -2,6 +2,7 @@ import type { ConfigBook } from '@millrace/config'
 import { DEFAULT_SITE_SETTINGS, LocalDays, type SiteSettings } from '@millrace/shared'
 import type { SiteRules } from './sessions/step.ts'
 import type { EnricherSettings } from './settings.ts'
+import { rateLimitOf } from './steps/request-rate.ts'
 
 const MINUTE_MS = 60_000
 /** More than IANA has names. */
@@ -41,6 +42,7 @@ export function rulesOfSites(
     days: daysIn(settings.timezone || installation.MILLRACE_TIMEZONE),
     sessionTimeoutMs: timeoutOf(settings),
     settings,
+    rate: rateLimitOf(settings),
   })
 
   const ofUnknown = read(DEFAULT_SITE_SETTINGS)

@@ -1,4 +1,4 @@
-import type { HitRow, SessionRow, SharedColumns } from '@millrace/shared'
+import type { Hash64, HitRow, SessionRow, SharedColumns, Uuid } from '@millrace/shared'
 import type { Agent } from './steps/agent.ts'
 import type { Arrival } from './steps/arrival.ts'
 import type { Language } from './steps/language.ts'
@@ -51,9 +51,20 @@ export const VISIT_COLUMNS = {
 type ColumnsOf<Part> = Part extends unknown ? keyof Part : never
 type VisitColumn = ColumnsOf<(typeof VISIT_COLUMNS)[keyof Visit]>
 
-/** A row in the making: its columns, but those of the visit as a whole. */
-export type OpenRow = { -readonly [Column in Exclude<keyof HitRow, VisitColumn>]: HitRow[Column] } & Visit
-/** As OpenRow, of a session. */
-export type OpenSessionRow = {
-  -readonly [Column in Exclude<keyof SessionRow, VisitColumn>]: SessionRow[Column]
+/** Columns of ids, that are words as long as a row is in the making. */
+interface Ids {
+  hit_id: Uuid
+  page_id: Uuid
+  exit_page_id: Uuid
+  visitor_id: Hash64
+  session_id: Hash64
+}
+
+type Open<Row> = {
+  -readonly [Column in Exclude<keyof Row, VisitColumn>]: Column extends keyof Ids ? Ids[Column] : Row[Column]
 } & Visit
+
+/** A row in the making: its columns, but those of the visit as a whole. */
+export type OpenRow = Open<HitRow>
+/** As OpenRow, of a session. */
+export type OpenSessionRow = Open<SessionRow>

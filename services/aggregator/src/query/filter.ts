@@ -1,7 +1,16 @@
 import type { FieldError } from '@millrace/shared'
 import { type Dimension, findDimension } from './dimensions.ts'
 
-const OPERATORS = ['is', 'is_not', 'contains', 'contains_not', 'matches', 'matches_not', 'greater', 'less'] as const
+export const OPERATORS = [
+  'is',
+  'is_not',
+  'contains',
+  'contains_not',
+  'matches',
+  'matches_not',
+  'greater',
+  'less',
+] as const
 export type Operator = (typeof OPERATORS)[number]
 type Value = string | number | boolean
 

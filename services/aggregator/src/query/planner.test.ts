@@ -51,6 +51,13 @@ describe('a plan', () => {
     [{ dimensions: ['browser'], metrics: ['visitors', 'bounce_rate'] }, LARGE, 'hits_and_sessions'],
     [{ metrics: ['sessions'], timezone: 'UTC' }, LARGE, 'sessions'],
     [{ metrics: ['sessions'], filter: FILTER }, LARGE, 'sessions'],
+    // How long pages were seen is summed where rows say all that is asked of the page, else each page view is looked at.
+    [{ metrics: ['time_on_page'], dimensions: ['path', 'day', 'country'] }, LARGE, 'hits_and_sessions'],
+    [{ metrics: ['scroll_depth'], filter: { dimension: 'path', contains: ['/docs'] } }, LARGE, 'hits_and_sessions'],
+    [{ metrics: ['time_on_page'], filter: { session: { dimension: 'title', is: ['a'] } } }, LARGE, 'hits_and_sessions'],
+    [{ metrics: ['time_on_page'], dimensions: ['title'] }, LARGE, 'hits'],
+    [{ metrics: ['time_on_page'], dimensions: ['hostname'] }, LARGE, 'hits'],
+    [{ metrics: ['time_on_page'], filter: { dimension: 'tags.a', is: ['b'] } }, LARGE, 'hits'],
     // Pages by day.
     [{ dimensions: ['path'] }, LARGE, 'daily_pages'],
     [{ dimensions: ['hostname', 'path', 'day'] }, LARGE, 'daily_pages'],

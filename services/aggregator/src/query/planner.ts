@@ -41,6 +41,8 @@ export interface Plan {
   readonly totals: Statement
   /** The rows have the totals with them, as t_…: the other statement is for when there is no row. */
   readonly totalsInRows: boolean
+  /** One of the rows is the totals, with `is_total` = 1; it is missing where nothing was counted. */
+  readonly rolledUp: boolean
 }
 
 /** Values of the dimensions that are not time, one list for each row: `keys[i]` belongs to `dimensions[i]` of the query. */
@@ -57,6 +59,10 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
   const isRaw = totalsSource === 'hits' || totalsSource === 'sessions' || totalsSource === 'hits_and_sessions'
   const totalsInRows = keys === null && question.dimensions.length > 0 && isRaw && rowsAddUp(question)
   const fill = question.dimensions.length > 0 && question.dimensions.every(isTime)
+  const isAll = keys === null || keys.every((values) => values === null)
+  const isDaily = source === 'daily_totals' && totalsSource === 'daily_totals'
+  const viewsFrom = chooseSource({ ...query, metrics: ['page_views'] }, range, context)
+  const rolledUp = fill && isAll && isDaily && question.dimensions.length === 1
   return {
     source,
     totalsSource,
@@ -66,10 +72,11 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
     fill,
     rows:
       question.dimensions.length > 0
-        ? rowsStatement(source, question, query, { fill, keys, totals: totalsInRows })
+        ? rowsStatement(source, { ...question, rolledUp }, query, { fill, keys, totals: totalsInRows, viewsFrom })
         : null,
     totals: totalsStatement(totalsSource, ask({ ...query, dimensions: [] }, range, context.siteZone)),
     totalsInRows,
+    rolledUp,
   }
 }
 
@@ -101,11 +108,11 @@ function rowsStatement(
   source: Source,
   question: Question,
   query: ReportQuery,
-  { fill, keys, totals }: { fill: boolean; keys: Keys | null; totals: boolean },
+  { fill, keys, totals, viewsFrom }: { fill: boolean; keys: Keys | null; totals: boolean; viewsFrom: Source },
 ): Statement {
   const binder = createBinder()
   const rows = combine(
-    partsOf(source, question).map((part) => part(question, binder)),
+    partsOf(source, question, viewsFrom).map((part) => part(question, binder)),
     question,
   )
   const where = keys ? sameKeys(question, keys, binder) : []
@@ -129,12 +136,16 @@ const OF_PARTS: Record<Part, PartSql> = {
   exits: fromExits,
 }
 
-function partsOf(source: Source, question: Question): PartSql[] {
+/** `viewsFrom`: what tells page views, if nothing else is asked of the hits themselves. */
+function partsOf(source: Source, question: Question, viewsFrom: Source = source): PartSql[] {
   if (source === 'daily_pages') return [fromDailyPages]
   if (source === 'quarter_hours') return [fromQuarters]
   const asked = { ...measuresOf(question.metrics), ...(foldsPages(question) && { entries: [], exits: [] }) }
+  const onlyViews = asked.hits.every((name) => name === 'page_views')
   const ofParts =
-    source === 'daily_totals' ? { ...OF_PARTS, hits: fromDailyHits, sessions: fromDailySessions } : OF_PARTS
+    source === 'daily_totals'
+      ? { ...OF_PARTS, hits: fromDailyHits, sessions: fromDailySessions }
+      : { ...OF_PARTS, ...(onlyViews && viewsFrom === 'daily_pages' && { hits: fromDailyPages }) }
   return PARTS.filter((part) => asked[part].length > 0).map((part) => ofParts[part])
 }
 

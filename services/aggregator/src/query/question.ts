@@ -26,6 +26,8 @@ export interface Question {
   readonly siteZone: string
   /** First day that the site still keeps; null = it keeps all. Older rows that wait for their deletion are not shown. */
   readonly keptFrom: number | null
+  /** The totals come as one more row, with `is_total` = 1: of one dimension, from the totals of days. */
+  readonly rolledUp?: boolean
 }
 
 /** Alias of a dimension in every SELECT. Columns keep their names to themselves: an alias would hide them. */

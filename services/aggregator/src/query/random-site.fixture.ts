@@ -90,9 +90,43 @@ function addSession(made: RandomSite, site: string, n: number, random: () => num
     hits.push(makeHit({ ...shared, time, page_id, hit_id: uuid(made.hits.length + i) }, random))
     time += Math.floor(random() * 29 * MINUTE)
   }
-  made.hits.push(...hits)
+  const pages = readPages(hits, n % 5 === 0)
+  made.hits.push(...pages.hits)
   if (random() < 0.2) made.hits.push({ ...hits[0]!, verdict: 'duplicate' })
-  addSigned(made, sessionOf(hits, shared), random)
+  addSigned(made, { ...sessionOf(hits, shared), ...pages.exit }, random)
+}
+
+/**
+ * What hits and session say of the pages, as the sessionizer does it. It is wrong where the session is said to be out of
+ * order, as it is after a signal of a page that was left, or if `isDisordered` says so: then nobody may believe it.
+ */
+function readPages(hits: readonly HitRow[], isDisordered: boolean) {
+  const exit = { exit_at: 0, exit_signal_at: 0, exit_depth: 0, pages_in_order: !isDisordered }
+  let [page, entry_path]: [HitRow | null, string] = [null, '']
+  const told = hits.map((hit) => {
+    if (hit.type === 'engagement' && hit.page_id !== NO_UUID) {
+      if (hit.page_id !== page?.hit_id) exit.pages_in_order = false
+      exit.exit_signal_at = hit.time
+      exit.exit_depth = Math.max(exit.exit_depth, hit.scroll_percent)
+    }
+    if (hit.type !== 'page_view') return { ...hit, entry_path }
+    entry_path ||= hit.path
+    const { exit_depth, exit_at } = exit
+    const before = page && {
+      previous_path: page.path,
+      previous_ms: hit.time - exit_at,
+      previous_depth: exit_depth,
+    }
+    Object.assign(exit, { exit_at: hit.time, exit_signal_at: 0, exit_depth: 0 })
+    page = hit
+    return { ...hit, entry_path, ...before }
+  })
+  if (exit.pages_in_order) return { hits: told, exit }
+  const wrong = { previous_path: '/wrong', previous_ms: 1, previous_depth: 1 }
+  return {
+    hits: told.map((hit) => (hit.type === 'page_view' ? { ...hit, ...wrong } : hit)),
+    exit: { ...exit, exit_signal_at: exit.exit_at + 1, exit_depth: 1 },
+  }
 }
 
 function makeHit(fields: Partial<HitRow> & { time: number }, random: () => number): HitRow {
@@ -138,7 +172,8 @@ function sessionOf(hits: readonly HitRow[], shared: Partial<SessionRow>): Sessio
     duration_ms: end - start,
     page_views: pages.length,
     events: hits.filter(({ type }) => type === 'event').length,
-    is_bounce: pages.length === 1 && hits.length === 1 ? 1 : 0,
+    // With a passive event, maybe of another path.
+    is_bounce: pages.length === 1 && hits.length <= 2 ? 1 : 0,
     entry_path: pages[0]?.path ?? '',
     exit_path: pages.at(-1)?.path ?? '',
     exit_title: pages.at(-1)?.title ?? '',
@@ -157,6 +192,10 @@ function addSigned(made: RandomSite, last: SessionRow, random: () => number): vo
       page_views: 1,
       is_bounce: 1,
       exit_path: '/gone',
+      exit_at: start,
+      exit_signal_at: start + 1,
+      exit_depth: 99,
+      pages_in_order: true,
     }
     made.signed.push(first, { ...first, sign: -1 })
     made.signed.push({ ...last, version: 2 })

@@ -254,11 +254,60 @@ describe('a report', () => {
       expect([plan.source, plan.sketch.rows]).toEqual(['daily_totals', true])
       const statement = plan.rows ?? plan.totals
       const stored = await store.query<StoredRow>(statement.sql, { params: statement.params })
-      const rows = readRows(stored, query, plan).map((row) => ({
+      const rows = readRows(
+        stored.filter(({ is_total }) => !is_total),
+        query,
+        plan,
+      ).map((row) => ({
         ...showKeys(row, query, plan.buckets),
         ...row.values,
       }))
       expect(Object.fromEntries(byKey(rows, dimensions, DAILY_METRICS))).toEqual(close(expected(one)))
+    },
+  )
+})
+
+describe('a site that keeps some days', () => {
+  const KEPT_DAYS = [10, 14]
+  const owl = randomSite('owl', 3_000, 4)
+  const query = { site: 'owl', period: PERIODS[0]!, timezone: SITE_ZONE, include_bots: true }
+  const metrics = ['page_views', 'time_on_page', 'scroll_depth']
+  beforeAll(async () => {
+    await insertRows(store, 'hits_in', owl.hits)
+    await insertRows(store, 'sessions_in', owl.signed)
+  })
+
+  test.each([[[]], [['path']], [['day']], [['title']]])(
+    'counts by %j what is left of the visits that began before them',
+    async (dimensions) => {
+      let cut = 0
+      for (const retentionDays of KEPT_DAYS) {
+        const asked = parseQuery(
+          { ...query, metrics, dimensions, limit: 1_000 },
+          { nowMs: NOW_MS, siteZone: SITE_ZONE, goals: [], retentionDays },
+        )
+        const first = asked.keptFrom!
+        const kept = <Row extends { day: number }>(rows: readonly Row[]): Row[] =>
+          rows.filter(({ day }) => day >= first)
+        const gone = new Set(owl.sessions.filter(({ day }) => day < first).map(({ session_id }) => session_id))
+        cut += kept(owl.hits).filter(({ session_id }) => gone.has(session_id)).length
+        const { rows } = await makeReport(asked, { store, siteZone: SITE_ZONE, nowMs: NOW_MS })
+        const { fromMs, toMs } = asked.range!
+        const wanted = recountPlainly(
+          { site: 'owl', fromMs, toMs, timezone: SITE_ZONE, dimensions, filter: null, includeBots: true, goals: [] },
+          { hits: kept(owl.hits), sessions: owl.sessions, signed: [] },
+        )
+        const found = byKey(rows, dimensions, metrics)
+        expect(found.size).toBeGreaterThan(0)
+        for (const [key, numbers] of found) {
+          for (const name of metrics) {
+            const number = wanted.get(key)?.[name] ?? null
+            if (number === null) expect(numbers[name] ?? 0, `${name} of ${key}`).toBe(0)
+            else expect(numbers[name], `${name} of ${key}`).toBeCloseTo(number, 6)
+          }
+        }
+      }
+      expect(cut).toBeGreaterThan(10)
     },
   )
 })

@@ -135,7 +135,7 @@ async function readAnswer(
   plan: Plan,
   tools: ReportTools,
 ): Promise<{ page: { rows: Row[]; count: number }; totals: Values }> {
-  if (!plan.totalsInRows) {
+  if (!plan.totalsInRows && !plan.rolledUp) {
     const [page, totals] = await Promise.all([readPage(query, plan, tools), readTotals(query, plan, tools.store)])
     return { page, totals }
   }
@@ -143,11 +143,20 @@ async function readAnswer(
   return { page, totals: page.totals ?? (await readTotals(query, plan, tools.store)) }
 }
 
-/** The totals that a row has with it. */
-function totalsIn(row: StoredRow | undefined, query: ReportQuery, plan: Plan): Values | null {
+/** The totals that come with the rows. */
+function totalsIn(stored: readonly StoredRow[], query: ReportQuery, plan: Plan): Values | null {
+  if (plan.rolledUp) return rolledUpTotals(stored, query)
+  const row = stored[0]
   if (!plan.totalsInRows || !row) return null
   return Object.fromEntries(query.metrics.map((name) => [name, row[`t_${name}`] as number | null]))
 }
+
+function rolledUpTotals(stored: readonly StoredRow[], { metrics }: ReportQuery): Values {
+  const totals = stored.find(isTotal)
+  return totals ? valuesOf(totals, metrics) : emptyValues(metrics)
+}
+
+const isTotal = ({ is_total }: StoredRow): boolean => Boolean(is_total)
 
 async function readPage(
   query: ReportQuery,
@@ -156,8 +165,12 @@ async function readPage(
 ): Promise<{ rows: Row[]; count: number; totals: Values | null }> {
   if (!plan.rows) return { rows: [], count: 1, totals: null }
   const stored = await run<StoredRow>(plan.rows, store)
-  const rows = readRows(stored, query, plan)
-  const totals = totalsIn(stored[0], query, plan)
+  const rows = readRows(
+    stored.filter((row) => !isTotal(row)),
+    query,
+    plan,
+  )
+  const totals = totalsIn(stored, query, plan)
   if (plan.fill) {
     const all = sortRows(fillRows(rows, query, plan.buckets, nowMs), query)
     return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length, totals }
@@ -216,9 +229,10 @@ async function readBefore(
   const isAsked = keys === null || keys.every((values) => values === null || values.length > 0)
   const [stored, totals] = await Promise.all([
     plan.rows && isAsked ? run<StoredRow>(plan.rows, store) : [],
-    readTotals(query, plan, store),
+    plan.rolledUp ? null : readTotals(query, plan, store),
   ])
-  return { previous, plan, stored, totals }
+  const rows = stored.filter((row) => !isTotal(row))
+  return { previous, plan, stored: rows, totals: totals ?? rolledUpTotals(stored, query) }
 }
 
 function compare(

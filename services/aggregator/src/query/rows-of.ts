@@ -40,9 +40,13 @@ export function ownRows(
     `site = ${bind('site', 'String', question.site)}`,
     ...(KIND[rows] ?? []),
     ...(question.includeBots ? [] : ['is_bot = 0']),
-    ...(question.keptFrom === null ? [] : [`day >= ${bind('kept_from', 'Date', dateOfDay(question.keptFrom))}`]),
+    ...keptRows(question, { bind }),
   ]
 }
+
+/** Rows of days that the site still keeps. */
+export const keptRows = ({ keptFrom }: Pick<Question, 'keptFrom'>, { bind }: Pick<Binder, 'bind'>): string[] =>
+  keptFrom === null ? [] : [`day >= ${bind('kept_from', 'Date', dateOfDay(keptFrom))}`]
 
 /**
  * The period. A predicate on a DateTime64 does not prune (the tables are sorted by `day`), so there is one on `day`

@@ -1,6 +1,7 @@
 import { tellsOf } from './dimensions.ts'
 import { asksSession, conditionsOf } from './filter.ts'
 import { allMeasures, measuresOf } from './metrics.ts'
+import { addsUp } from './page-times.ts'
 import type { ReportQuery } from './parse-query.ts'
 import type { Range } from './period.ts'
 import { tellsOfPage } from './rows-of.ts'
@@ -73,6 +74,7 @@ function tablesOf({ metrics, dimensions, filter, goals }: Asked): { hits: boolea
   const tables = { hits: hits.length + views.length > 0, sessions: sessions.length + entries.length + exits.length > 0 }
   const all = [...dimensions, ...conditionsOf(filter).map(({ dimension }) => dimension)]
   if (asksSession(filter)) tables.hits = true
+  if (views.length > 0 && addsUp({ dimensions, filter })) tables.sessions = true
   if (tables.hits && all.some((dimension) => !tellsOf(dimension).hits)) tables.sessions = true
   if (hits.includes('conversions') || hits.includes('converted')) {
     if (goals.some(({ is }) => is.type === 'duration')) tables.sessions = true

@@ -1,8 +1,10 @@
+import { dateOfDay } from '@millrace/shared'
 import { type Dimension, hitColumnsOf, tellsOf } from './dimensions.ts'
 import { ownConditionsOf } from './filter.ts'
 import { filterRows, isOfSessions } from './filter-sql.ts'
 import { conversionsSql, convertedSql } from './goal-sql.ts'
 import { allMeasures, METRICS, type Measure, type MeasureOf, type Metric, measuresOf } from './metrics.ts'
+import { addsUp, pagesExited, pagesLeft, pagesOutOfOrder } from './page-times.ts'
 import { alias, type Question } from './question.ts'
 import {
   aroundPeriod,
@@ -10,6 +12,7 @@ import {
   dimensionSql,
   duringPeriod,
   hasValue,
+  keptRows,
   ownRows,
   type PageRows,
   type RawTable,
@@ -41,6 +44,25 @@ const OF_VIEWS: Record<MeasureOf<'views'>, string> = {
   seen_views: 'countIf(seen_ms IS NOT NULL)',
   depth: 'sum(depth)',
   depth_views: 'countIf(depth > 0)',
+}
+const OF_PAGES_LEFT: Record<MeasureOf<'views'>, string> = {
+  seen_ms: 'sum(previous_ms)',
+  seen_views: 'count()',
+  depth: 'sum(previous_depth)',
+  depth_views: 'countIf(previous_depth > 0)',
+}
+const EXIT_MS = 'toUnixTimestamp64Milli(exit_signal_at) - toUnixTimestamp64Milli(exit_at)'
+const OF_PAGES_EXITED: Record<MeasureOf<'views'>, string> = {
+  seen_ms: `sumIf(sign * greatest(${EXIT_MS}, 0), toUnixTimestamp64Milli(exit_signal_at) > 0)`,
+  seen_views: 'sumIf(sign, toUnixTimestamp64Milli(exit_signal_at) > 0)',
+  depth: 'sum(sign * exit_depth)',
+  depth_views: 'sumIf(sign, exit_depth > 0)',
+}
+const OF_PAGES_OUT_OF_ORDER: Record<MeasureOf<'views'>, string> = {
+  seen_ms: 'sum(sign * ifNull(page_ms, 0))',
+  seen_views: 'sumIf(sign, page_ms IS NOT NULL)',
+  depth: 'sum(sign * page_depth)',
+  depth_views: 'sumIf(sign, page_depth > 0)',
 }
 const OF_SESSIONS: Record<MeasureOf<'sessions'>, string> = {
   sessions: 'sum(sign)',
@@ -86,8 +108,29 @@ function hitSums(question: Question, binder: Binder): Sums {
 }
 
 /** How long and how far page views were seen. */
-export const fromViews: PartSql = (question, binder) =>
-  fromHitRows('views', seenViews(question, binder), OF_VIEWS, question, binder)
+export function fromViews(question: Question, binder: Binder): string {
+  if (!addsUp(question)) return fromHitRows('views', seenViews(question, binder), OF_VIEWS, question, binder)
+  const parts = [
+    ofPages(pagesLeft(question, binder), OF_PAGES_LEFT, question, binder),
+    ofPages(pagesExited(question, binder), OF_PAGES_EXITED, question, binder),
+    ofPages(pagesOutOfOrder(question, binder), OF_PAGES_OUT_OF_ORDER, question, binder),
+  ]
+  return combine(parts, question)
+}
+
+/** Rows that are of the site and kind already, with the columns of page views. */
+function ofPages(from: string, sums: Sums, question: Question, binder: Binder): string {
+  const { dimensions, filter } = question
+  const values = dimensions.map(
+    (dimension, i) => `${dimensionSql(dimension, 'views', question, binder)} AS ${alias(i)}`,
+  )
+  const where = [
+    ...keptRows(question, binder),
+    ...duringPeriod('views', question, binder),
+    ...filterRows(filter, 'views', question, binder),
+  ]
+  return select([...values, ...measures(sums, question)], from, where, dimensions)
+}
 
 /** Sessions, bounces and durations from signed session rows. */
 export function fromSessions(question: Question, binder: Binder): string {
@@ -143,7 +186,11 @@ FROM millrace.daily_hits\nWHERE ${allOf(where)}`,
 function grouped(rows: Rows | DailyTable, from: string, sums: Sums, question: Question, binder: Binder): string {
   const { dimensions } = question
   const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, rows, question, binder)} AS ${alias(i)}`)
-  return select([...values, ...measures(sums, question)], from, whereOf(rows, question, binder), dimensions)
+  const where = whereOf(rows, question, binder)
+  if (!question.rolledUp) return select([...values, ...measures(sums, question)], from, where, dimensions)
+  // Sketches are read once and merged day by day; the totals are merged of these.
+  const columns = [...values, `toUInt8(grouping(${alias(0)})) AS is_total`, ...measures(sums, question)]
+  return `${select(columns, from, where, dimensions)} WITH ROLLUP`
 }
 
 function whereOf(rows: Rows | DailyTable, question: Question, binder: Binder): string[] {
@@ -192,16 +239,77 @@ function fromSessionsCounted(question: Question, binder: Binder): string {
   ofSessions.push(...(table === 'sessions' ? chosen : []))
   const alive = (conditions: readonly string[]): string =>
     inner(['session_id'], 'sessions', conditions, '\nGROUP BY session_id\nHAVING sum(sign) > 0')
+  const bounced = alive([...ofSessions, 'is_bounce = 1'])
+  const byPath = filter === null && dimensions.length === 1 && dimensions[0]!.name === 'path'
+  const asksBounces = measuresOf(question.metrics).sessions.includes('bounces')
   const sums: Sums = {
     sessions: 'uniqExact(session_id)',
-    bounces: `uniqExactIf(session_id, session_id IN ${alive([...ofSessions, 'is_bounce = 1'])})`,
+    ...(!byPath && { bounces: `uniqExactIf(session_id, session_id IN ${bounced})` }),
   }
   const where = [...ownRows('hits', question, binder), ...aroundPeriod(2, question, binder)]
   where.push(...havingValues(dimensions, 'hits', binder), ...(table === 'hits' ? chosen : []))
-  where.push(`session_id IN ${alive(ofSessions)}`)
   const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, 'hits', question, binder)} AS ${alias(i)}`)
-  return select([...values, ...measures(sums, question)], 'millrace.hits', where, dimensions)
+  const during = table === 'hits' ? sessionsByDay(question, binder) : null
+  const ofBounces = byPath && asksBounces ? bouncesByPath(ofSessions, question, binder) : []
+  if (during === null) {
+    where.push(`session_id IN ${alive(ofSessions)}`)
+    const counted = select([...values, ...measures(sums, question)], 'millrace.hits', where, dimensions)
+    return combine([counted, ...ofBounces], question)
+  }
+  const hits = (conditions: readonly string[]): string =>
+    `SELECT session_id, ${values.join(', ')}\nFROM millrace.hits\nWHERE ${allOf([...where, ...conditions])}`
+  const rows = [
+    hits([during.inside, 'session_id != 0']),
+    hits([`NOT (${during.inside})`, `session_id IN ${alive([...ofSessions, `NOT (${during.farInside})`])}`]),
+  ]
+  const keys = dimensions.map((_, i) => alias(i))
+  const counted = select([...keys, ...measures(sums, question)], nested(rows.join('\nUNION ALL\n')), [], dimensions)
+  return combine([counted, ...ofBounces], question)
 }
+
+/**
+ * A session that bounced has one page, the entry page; only an event that is not interactive may have another path. (One that
+ * has that of the entry page as known when it came has it still: with another page the session would not have bounced.)
+ */
+function bouncesByPath(ofSessions: readonly string[], question: Question, binder: Binder): string[] {
+  const events = [
+    ...ownRows('hits', question, binder),
+    ...aroundPeriod(2, question, binder),
+    "type = 'event'",
+    'path != entry_path',
+    'session_id != 0',
+  ]
+  const bounced = [...ofSessions, 'is_bounce = 1', `session_id IN ${inner(['session_id'], 'hits', events)}`]
+  const entries = inner(
+    ['session_id', 'entry_path'],
+    'sessions',
+    bounced,
+    '\nGROUP BY session_id, entry_path\nHAVING sum(sign) > 0',
+  )
+  const elsewhere = joined(
+    ['path AS d0', ...measures({ bounces: 'uniqExactIf(session_id, path != session.entry_path)' }, question)],
+    inner(['session_id', 'path'], 'hits', events),
+    entries,
+    [0],
+  )
+  const ofEntries = measures({ bounces: OF_SESSIONS.bounces }, question)
+  return [select(['entry_path AS d0', ...ofEntries], 'millrace.sessions', ofSessions, [0]), elsewhere]
+}
+
+/**
+ * Days of which every hit belongs to a session that began in the period, as it lasts at most 24 hours (one day more at each
+ * end for a zone that was changed), so that only the hits of the other days need to ask; and days on which the sessions of
+ * those began neither. Null for short periods.
+ */
+function sessionsByDay({ range, byDay, keptFrom }: Question, { bind }: Binder) {
+  const first = Math.max(byDay ? range.days!.first : Math.floor(range.fromMs / DAY_MS) + 1, keptFrom ?? 0) + 3
+  const last = byDay ? range.days!.last - 1 : Math.floor(range.toMs / DAY_MS) - 3
+  if (last - first < 8) return null
+  const between = (name: string, from: number, to: number): string =>
+    `day BETWEEN ${bind(`${name}_from`, 'Date', dateOfDay(from))} AND ${bind(`${name}_to`, 'Date', dateOfDay(to))}`
+  return { inside: between('inside', first, last), farInside: between('far_inside', first + 2, last - 4) }
+}
+const DAY_MS = 86_400_000
 
 /**
  * A session counts for every value that its (chosen) hits have, such as every path it saw, once for each. Signed rows are
@@ -294,11 +402,17 @@ function fromPages(rows: PageRows, question: Question, binder: Binder): string {
 const pick = <T>(list: readonly T[], indices: readonly number[]): T[] => indices.map((i) => list[i]!)
 
 /** Puts sources side by side: each fills its own measures, one row for each value of the dimensions. */
-export function combine(parts: readonly string[], { dimensions, metrics }: Question): string {
+export function combine(parts: readonly string[], { dimensions, metrics, rolledUp }: Question): string {
   if (parts.length === 1) return parts[0]!
   const sums = allMeasures(metrics).map((measure) => `sum(m_${measure}) AS m_${measure}`)
-  const columns = [...dimensions.map((_, i) => alias(i)), ...sums]
-  return select(columns, nested(parts.join('\nUNION ALL\n')), [], dimensions)
+  const keys = dimensions.map((_, i) => alias(i))
+  const sql = select(
+    [...keys, ...(rolledUp ? ['is_total'] : []), ...sums],
+    nested(parts.join('\nUNION ALL\n')),
+    [],
+    keys,
+  )
+  return rolledUp ? `${sql}, is_total` : sql
 }
 
 /** SQL of a metric over its measures; null where it is undefined. */
@@ -342,11 +456,13 @@ export interface RowsOptions {
 /** The rows: those of which at least one asked number is not 0. `row_count` is how many there are before LIMIT. */
 export function selectRows(source: string, question: Question, options: RowsOptions, { bind }: Binder): string {
   const counted = allMeasures(question.metrics).map((measure) => `m_${measure} != 0`)
+  if (question.rolledUp) counted.push('is_total')
   const metrics = question.metrics.map((name) => `${metricSql(METRICS[name])} AS ${name}`)
   const columns = [...question.dimensions.map((_, i) => alias(i)), ...metrics]
   const sumOfAll = (measure: Measure): string => `sum(m_${measure}) OVER ()`
   if (options.totals)
     columns.push(...question.metrics.map((name) => `${metricSql(METRICS[name], sumOfAll)} AS t_${name}`))
+  if (question.rolledUp) columns.push('is_total')
   if (options.order) columns.push('toUInt32(count() OVER ()) AS row_count')
   const sql = select(columns, nested(source), [`(${counted.join(' OR ')})`, ...options.where], [])
   if (!options.order) return sql

@@ -1,5 +1,5 @@
 import { type LogReader, PositionLost, type StoredRecord } from '@millrace/log'
-import { encodeEnriched, ROW_SCHEMA } from '@millrace/shared'
+import { encodeEnriched, Hash64, ROW_SCHEMA } from '@millrace/shared'
 import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import { describe, expect, it } from 'vitest'
 import { Lab, MINUTE, NOON, RULES, rawRecord } from '../testing/lab.ts'
@@ -52,7 +52,7 @@ async function restore(
 const straight = lab.records.map((_, i) => stored(i, i - 1, i, i < 5 ? -1 : i - 5))
 /** The session as a state knows it. */
 const viewsOf = ({ state }: Awaited<ReturnType<typeof restore>>): number | undefined =>
-  state.sessionsOf(lab.rows()[0]!.visitor_id)?.pageViews
+  state.sessionsOf(Hash64.of(lab.rows()[0]!.visitor_id))?.pageViews
 
 describe('a restore', () => {
   it('begins at the committed `from` and follows the chain to its end', async () => {

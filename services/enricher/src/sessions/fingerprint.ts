@@ -1,33 +1,26 @@
+import type { Hash64, Uuid } from '@millrace/shared'
+
 /** Two 32-bit halves of a fingerprint, written by the mixing functions: no object, no bigint per hit. */
 export interface Fingerprint {
   low: number
   high: number
 }
 
-/** The four 32-bit words of a canonical UUID text into `words`. */
-export function readUuidWords(uuid: string, words: Uint32Array): void {
-  words[0] = hexWord(uuid, 0, 8)
-  words[1] = (hexWord(uuid, 9, 13) << 16) | hexWord(uuid, 14, 18)
-  words[2] = (hexWord(uuid, 19, 23) << 16) | hexWord(uuid, 24, 28)
-  words[3] = hexWord(uuid, 28, 36)
-}
+const scratch = new Int32Array(6)
 
-/** Lower case hex digits [from, to) as an integer of at most 32 bits. */
-export function hexWord(text: string, from: number, to: number): number {
-  let word = 0
-  for (let i = from; i < to; i++) {
-    const code = text.charCodeAt(i)
-    word = (word << 4) | (code > 57 ? code - 87 : code - 48)
-  }
-  return word
-}
-
-/** Mixes the UUID's words and two more into 64 bits: two lanes in the manner of MurmurHash3, with different constants. */
-export function mix(words: Uint32Array, a: number, b: number, out: Fingerprint): void {
+/** Mixes a UUID and a hash into 64 bits: two lanes in the manner of MurmurHash3, with different constants. */
+export function mix(uuid: Uuid, hash: Hash64, out: Fingerprint): void {
+  const words = scratch
+  words[0] = uuid.word0
+  words[1] = uuid.word1
+  words[2] = uuid.word2
+  words[3] = uuid.word3
+  words[4] = hash.high
+  words[5] = hash.low
   let low = 0x9747b28c
   let high = 0x3c6ef372
   for (let i = 0; i < 6; i++) {
-    const word = i < 4 ? words[i]! : i === 4 ? a : b
+    const word = words[i]!
     low = Math.imul(rotate(low ^ scramble(word, 0xcc9e2d51, 0x1b873593), 13), 5) + 0xe6546b64
     high = Math.imul(rotate(high ^ scramble(word, 0x239b961b, 0xab0e9789), 17), 9) + 0x561ccd1b
   }

@@ -3,11 +3,12 @@
  * can still be joined. It is owned by one writer. The same functions make it from living hits and from stored rows (see
  * restore-rows.ts), so that a restored state is exactly that of the accepted records, whoever wrote them.
  */
-import { type HitRow, NO_ID } from '@millrace/shared'
-import { type Fingerprint, hexWord, mix, readUuidWords } from './fingerprint.ts'
+import { type Hash64, NO_HASH, type Uuid } from '@millrace/shared'
+import type { OpenRow } from '../visit.ts'
+import { type Fingerprint, mix } from './fingerprint.ts'
 import { RecentTable, TIME_STEP_MS } from './recent.ts'
 import { SeenHits } from './seen-hits.ts'
-import type { Session } from './session.ts'
+import { kindOf, type Session } from './session.ts'
 
 const MINUTE_MS = 60_000
 /** L: how far a hit may be behind the stream and still touch a session. */
@@ -23,22 +24,21 @@ const BUCKET_MS = MINUTE_MS
 
 /** What the state remembers of a kept hit. */
 export type KeptHit = Pick<
-  HitRow,
+  OpenRow,
   'day' | 'type' | 'verdict' | 'hit_id' | 'visitor_id' | 'session_id' | 'received_at' | 'page_id' | 'engaged_ms'
 >
 
-/** A kept hit as it was stored: ids as 32-bit words, the highest first. */
+/** A kept hit as it was stored. */
 export interface StoredHit {
-  readonly hitId: Uint32Array
-  visitorHigh: number
-  visitorLow: number
+  hitId: Uuid
+  visitorId: Hash64
   receivedAt: number
   /** Days whose salt may have made the visitor's id. */
   fromDay: number
   toDay: number
   /** An engagement signal that a session took. */
   isEngagement: boolean
-  readonly pageId: Uint32Array
+  pageId: Uuid
   engagedMs: number
 }
 
@@ -53,14 +53,14 @@ export class PartitionState {
   readonly #pages = new RecentTable(true)
   /** Days whose salt may have made the visitor ids of pages, and when the last signal came. */
   readonly #pageDays = new Map<number, number>()
-  readonly #words = new Uint32Array(4)
   readonly #print: Fingerprint = { low: 0, high: 0 }
-  /** The last opened of each visitor's sessions; the others hang on `next`. */
-  readonly #sessions = new Map<string, Session>()
+  /** By the lower word of the visitor's id: the session opened last. The others hang on `next`, and so may a stranger's. */
+  readonly #sessions = new Map<number, Session>()
   readonly #buckets = new Map<number, Session[]>()
   /** How many sessions have a visitor id that may be of a day. */
   readonly #days = new Map<number, number>()
   #sessionCount = 0
+  #floodCount = 0
   #sweptBucket = 0
 
   /** `maxSessionTimeoutMs`: the longest session timeout of any site. */
@@ -84,6 +84,11 @@ export class PartitionState {
     return this.#sessionCount
   }
 
+  /** Whether any visitor's session is a flood. */
+  get hasFloods(): boolean {
+    return this.#floodCount > 0
+  }
+
   /** Moves S forward and lets go of what it has left behind. */
   advance(receivedAt: number): void {
     if (receivedAt <= this.streamTime) return
@@ -93,12 +98,12 @@ export class PartitionState {
   }
 
   /**
-   * The session of a visitor that was opened last; follow `next` for the others. `guess`: what it was the last time, which
-   * is cheaper to check than to look up.
+   * The first of a list, hanging on `next`, that holds the sessions of a visitor, the one opened last before the others; some
+   * may be those of another visitor. `guess`: what it was the last time, which is cheaper to check than to look up.
    */
-  sessionsOf(visitorId: string, guess: Session | null = null): Session | null {
-    if (guess !== null && guess.firstIn === this && guess.visitorId === visitorId) return guess
-    return this.#sessions.get(visitorId) ?? null
+  sessionsOf(visitorId: Hash64, guess: Session | null = null): Session | null {
+    if (guess !== null && guess.firstIn === this && guess.visitorId.low === visitorId.low) return guess
+    return this.#sessions.get(visitorId.low) ?? null
   }
 
   /** Whether a session may have a visitor id of that day. */
@@ -107,11 +112,12 @@ export class PartitionState {
   }
 
   addSession(session: Session): void {
-    session.next = this.#sessions.get(session.visitorId) ?? null
+    session.next = this.#sessions.get(session.visitorId.low) ?? null
     if (session.next !== null) session.next.firstIn = null
     this.#setFirst(session)
     this.#file(session)
     this.#sessionCount++
+    if (kindOf(session) === 'flood') this.#floodCount++
     for (let day = session.fromDay; day <= session.toDay; day++) this.#days.set(day, (this.#days.get(day) ?? 0) + 1)
   }
 
@@ -124,8 +130,8 @@ export class PartitionState {
     if (this.streamTime - row.received_at <= DEDUP_MS) {
       this.seen.add(row.hit_id, row.visitor_id, row.received_at, fromDay, toDay)
     }
-    if (row.type === 'engagement' && row.session_id !== NO_ID) {
-      this.#printPage(row.visitor_id, row.page_id)
+    if (row.type === 'engagement' && row.session_id !== NO_HASH) {
+      mix(row.page_id, row.visitor_id, this.#print)
       this.#addPage(row.received_at, row.engaged_ms, fromDay, toDay)
     }
   }
@@ -133,10 +139,10 @@ export class PartitionState {
   /** As `apply`, for a stored hit. */
   applyStored(hit: StoredHit): void {
     if (this.streamTime - hit.receivedAt <= DEDUP_MS) {
-      this.seen.addWords(hit.hitId, hit.visitorHigh, hit.visitorLow, hit.receivedAt, hit.fromDay, hit.toDay)
+      this.seen.add(hit.hitId, hit.visitorId, hit.receivedAt, hit.fromDay, hit.toDay)
     }
     if (hit.isEngagement) {
-      mix(hit.pageId, hit.visitorHigh, hit.visitorLow, this.#print)
+      mix(hit.pageId, hit.visitorId, this.#print)
       this.#addPage(hit.receivedAt, hit.engagedMs, hit.fromDay, hit.toDay)
     }
   }
@@ -154,8 +160,8 @@ export class PartitionState {
    * Engagement of a visitor's page that is already counted: the largest total that a session took, of the rows with
    * received_at >= S - X (older ones are not in a restored state, so they never count).
    */
-  knownEngagement(visitorId: string, pageId: string): number {
-    this.#printPage(visitorId, pageId)
+  knownEngagement(visitorId: Hash64, pageId: Uuid): number {
+    mix(pageId, visitorId, this.#print)
     return Math.max(0, this.#pages.largest(this.#print.low, this.#print.high, this.streamTime - this.#memoryMs))
   }
 
@@ -171,11 +177,6 @@ export class PartitionState {
 
   get dedupEntries(): number {
     return this.seen.size
-  }
-
-  #printPage(visitorId: string, pageId: string): void {
-    readUuidWords(pageId, this.#words)
-    mix(this.#words, hexWord(visitorId, 0, 8), hexWord(visitorId, 8, 16), this.#print)
   }
 
   #file(session: Session): void {
@@ -204,23 +205,24 @@ export class PartitionState {
 
   #remove(session: Session): void {
     this.#sessionCount--
+    if (kindOf(session) === 'flood') this.#floodCount--
     for (let day = session.fromDay; day <= session.toDay; day++) {
       const count = this.#days.get(day)! - 1
       if (count === 0) this.#days.delete(day)
       else this.#days.set(day, count)
     }
-    const first = this.#sessions.get(session.visitorId)!
+    const first = this.#sessions.get(session.visitorId.low)!
     if (first !== session) {
       let before = first
       while (before.next !== session) before = before.next!
       before.next = session.next
     } else if (session.next !== null) this.#setFirst(session.next)
-    else this.#sessions.delete(session.visitorId)
+    else this.#sessions.delete(session.visitorId.low)
     session.firstIn = null
   }
 
   #setFirst(session: Session): void {
-    this.#sessions.set(session.visitorId, session)
+    this.#sessions.set(session.visitorId.low, session)
     session.firstIn = this
   }
 }

@@ -1,3 +1,4 @@
+import { Hash64, Uuid } from '@millrace/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { RecentTable, TIME_STEP_MS } from './recent.ts'
@@ -47,16 +48,16 @@ describe('RecentTable', () => {
 })
 
 describe('SeenHits', () => {
-  const id = '01932c07-0000-7000-8000-00000000000a'
-  const visitor = '00000000000000ff'
+  const id = Uuid.of('01932c07-0000-7000-8000-00000000000a')
+  const visitor = Hash64.of('00000000000000ff')
 
   it('tells the same hit_id of the same visitor for as long as asked', () => {
     const seen = new SeenHits()
     seen.add(id, visitor, T, 5, 5)
     expect(seen.has(id, visitor, T - HOUR)).toBe(true)
     expect(seen.has(id, visitor, T + TIME_STEP_MS)).toBe(false)
-    expect(seen.has(id, '00000000000000fe', T)).toBe(false)
-    expect(seen.has(id.replace('a', 'b'), visitor, T)).toBe(false)
+    expect(seen.has(id, Hash64.of('00000000000000fe'), T)).toBe(false)
+    expect(seen.has(Uuid.of('01932c07-0000-7000-8000-00000000000b'), visitor, T)).toBe(false)
   })
 
   it('spares the hashes of days that know nothing of a hit_id', () => {

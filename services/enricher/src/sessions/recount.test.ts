@@ -116,7 +116,13 @@ const SETTINGS = {
   botReason: (header: string) => readAgent(header).rules[0]?.reason ?? '',
 }
 
-describe('sessions', () => {
+/** None, and one that these streams are beyond now and then: three hits in less than six minutes. */
+const LIMITS = [
+  ['', undefined],
+  [', also where visitors are too fast', { hits: 3, perSecond: 1 / 120 }],
+] as const
+
+describe.each(LIMITS)('sessions%s', (_limited, floodLimit) => {
   it('equal an independent recount of the raw hits', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -124,21 +130,25 @@ describe('sessions', () => {
         fc.integer({ min: 1, max: 20 }),
         async (requests, batchSize) => {
           const raw = rawOf(requests)
-          const lab = new Lab()
+          const lab = new Lab(floodLimit)
           for (let i = 0; i < raw.length; i += batchSize) lab.enrich(raw.slice(i, i + batchSize))
           const hits: unknown[] = []
-          const expected = await recount([{ partition: 0, batches: oneBatch(raw) }], SETTINGS, (hit) => {
-            hits.push([
-              hit.ko,
-              hit.verdict,
-              hit.late,
-              hit.time,
-              hit.receivedAt,
-              hit.isBot,
-              hit.visitor,
-              hit.session > 0,
-            ])
-          })
+          const expected = await recount(
+            [{ partition: 0, batches: oneBatch(raw) }],
+            { ...SETTINGS, floodLimit },
+            (hit) => {
+              hits.push([
+                hit.ko,
+                hit.verdict,
+                hit.late,
+                hit.time,
+                hit.receivedAt,
+                hit.isBot,
+                hit.visitor,
+                hit.session > 0,
+              ])
+            },
+          )
           expect(
             lab
               .rows()
@@ -156,6 +166,7 @@ describe('sessions', () => {
           const stored = collapse(lab.sessionRows()).map((s) =>
             JSON.stringify([
               s.visitor_id,
+              s.is_bot,
               s.day,
               s.start,
               s.end,
@@ -170,6 +181,7 @@ describe('sessions', () => {
           const counted = expected.sessions.map((s) =>
             JSON.stringify([
               s.visitor,
+              s.isBot,
               s.day,
               s.start,
               s.end,
@@ -192,8 +204,8 @@ describe('sessions', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(request, fc.boolean(), fc.boolean()), { minLength: 2, maxLength: 60 }), (steps) => {
         const raw = rawOf(steps.map(([r]) => r))
-        const living = new Lab()
-        const restored = new Lab()
+        const living = new Lab(floodLimit)
+        const restored = new Lab(floodLimit)
         let batch: typeof raw = []
         for (const [i, [, cut, restore]] of steps.entries()) {
           batch.push(raw[i]!)
@@ -209,7 +221,9 @@ describe('sessions', () => {
       { numRuns: RUNS },
     )
   })
+})
 
+describe('sessions', () => {
   it('are the same for orders that stay inside of 15 minutes and cross no border', () => {
     const calm = fc.record({
       minute: fc.integer({ min: 0, max: 14 }),
@@ -228,7 +242,9 @@ describe('sessions', () => {
         return rawLine([{ ...hit, hit_id: hitId(minute) } as never], { sent_at: now })
       })
       lines.forEach((line, i) => void lab.enrich([rawRecord(i, now, rawValue([line]))]))
-      return collapse(lab.sessionRows()).map(({ session_id: _, version: __, ko: ___, ...session }) => session)
+      return collapse(lab.sessionRows()).map(
+        ({ session_id: _, version: __, ko: ___, pages_in_order: ____, ...session }) => session,
+      )
     }
     fc.assert(
       fc.property(both, ([hits, shuffled]) => {

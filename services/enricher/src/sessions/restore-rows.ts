@@ -2,15 +2,15 @@
  * Stored rows back into a state. Nothing is decided again: sessions are what their +1 rows say, hit_ids and engagement what
  * the hit rows say. It reads the columns where they lie in the blocks: a busy hour has millions of rows.
  */
-import { BlockView, type FixedView, type TextView } from '@millrace/shared'
-import { type Agent, NO_AGENT } from '../steps/agent.ts'
-import { type Arrival, DIRECT, NO_ARRIVAL } from '../steps/arrival.ts'
-import { type Language, NO_LANGUAGE } from '../steps/language.ts'
+import { BlockView, type FixedView, type Hash64, NIL_UUID, NO_HASH, type TextView } from '@millrace/shared'
+import type { Agent } from '../steps/agent.ts'
+import { type Arrival, DIRECT } from '../steps/arrival.ts'
+import type { Language } from '../steps/language.ts'
 import { OnePerValue } from '../steps/one-per-value.ts'
 import { NOWHERE, type Place } from '../steps/place.ts'
-import { NO_SCREEN, type Screen } from '../steps/screen.ts'
+import type { Screen } from '../steps/screen.ts'
 import type { PartitionState, StoredHit } from './partition-state.ts'
-import type { Session } from './session.ts'
+import { Session } from './session.ts'
 
 /** The blocks of an accepted record, and its stream time. */
 export interface AcceptedRows {
@@ -32,14 +32,13 @@ export class StateReader {
   readonly #languages = new OnePerValue<Language>()
   readonly #screens = new OnePerValue<Screen>()
   readonly #hit: StoredHit = {
-    hitId: new Uint32Array(4),
-    visitorHigh: 0,
-    visitorLow: 0,
+    hitId: NIL_UUID,
+    visitorId: NO_HASH,
     receivedAt: 0,
     fromDay: 0,
     toDay: 0,
     isEngagement: false,
-    pageId: new Uint32Array(4),
+    pageId: NIL_UUID,
     engagedMs: 0,
   }
 
@@ -65,15 +64,14 @@ export class StateReader {
     for (let row = 0; row < view.rows; row++) {
       if (verdict.uint8(row) !== KEEP) continue
       const hasSession = session.uint32(row) !== 0 || session.uint32(row, 1) !== 0
-      readUuid(hitId, row, hit.hitId)
-      hit.visitorHigh = visitor.uint32(row, 1)
-      hit.visitorLow = visitor.uint32(row)
+      hit.hitId = hitId.uuid(row)
+      hit.visitorId = visitor.hash(row)
       hit.receivedAt = time.int64(row)
       // The day of the visitor's id is not stored: with a session it may be a neighbour of the hit's own.
       hit.fromDay = day.uint16(row) - (hasSession ? 1 : 0)
       hit.toDay = day.uint16(row) + (hasSession ? 1 : 0)
       hit.isEngagement = hasSession && type.uint8(row) === ENGAGEMENT
-      if (hit.isEngagement) readUuid(page, row, hit.pageId)
+      if (hit.isEngagement) hit.pageId = page.uuid(row)
       hit.engagedMs = engaged.uint32(row)
       this.#state.applyStored(hit)
     }
@@ -86,8 +84,8 @@ export class StateReader {
       const visitorId = columns.visitor_id.hash(row)
       const sessionId = columns.session_id.hash(row)
       let known = this.#state.sessionsOf(visitorId)
-      while (known !== null && known.sessionId !== sessionId) known = known.next
-      const session = known ?? emptySession(columns.site.at(row), visitorId, sessionId, columns.day.uint16(row))
+      while (known !== null && !known.sessionId.equals(sessionId)) known = known.next
+      const session = known ?? emptySession(columns, row, visitorId, sessionId)
       this.#fill(session, columns, row)
       if (known === null) this.#state.addSession(session)
     }
@@ -108,7 +106,10 @@ export class StateReader {
     session.exitAt = columns.exit_at.int64(row)
     session.exitPath = columns.exit_path.at(row)
     session.exitTitle = columns.exit_title.at(row)
-    session.exitPageId = columns.exit_page_id.uuid(row)
+    session.exitPageId.copy(columns.exit_page_id.uuid(row))
+    session.exitSignalAt = columns.exit_signal_at.int64(row)
+    session.exitDepth = columns.exit_depth.uint8(row)
+    session.pagesInOrder = columns.pages_in_order.uint8(row) === 1
     session.isBot = columns.is_bot.uint8(row) === 1
     session.botReason = columns.bot_reason.at(row)
     session.arrival = arrivalAt(columns, row)
@@ -136,14 +137,6 @@ export class StateReader {
 
 type Five = [FixedView, FixedView, FixedView, FixedView, FixedView]
 
-/** The words of a UUID, the highest first; the block has two little-endian halves. */
-function readUuid(column: FixedView, row: number, words: Uint32Array): void {
-  words[0] = column.uint32(row, 1)
-  words[1] = column.uint32(row, 0)
-  words[2] = column.uint32(row, 3)
-  words[3] = column.uint32(row, 2)
-}
-
 /** The columns of a block of sessions. */
 class SessionColumns {
   readonly sign: FixedView
@@ -160,6 +153,9 @@ class SessionColumns {
   readonly entry_at: FixedView
   readonly exit_at: FixedView
   readonly exit_page_id: FixedView
+  readonly exit_signal_at: FixedView
+  readonly exit_depth: FixedView
+  readonly pages_in_order: FixedView
   readonly is_bot: FixedView
   readonly screen_width: FixedView
   readonly screen_height: FixedView
@@ -212,6 +208,9 @@ class SessionColumns {
     this.entry_at = view.fixed('entry_at')
     this.exit_at = view.fixed('exit_at')
     this.exit_page_id = view.fixed('exit_page_id')
+    this.exit_signal_at = view.fixed('exit_signal_at')
+    this.exit_depth = view.fixed('exit_depth')
+    this.pages_in_order = view.fixed('pages_in_order')
     this.is_bot = view.fixed('is_bot')
     this.screen_width = view.fixed('screen_width')
     this.screen_height = view.fixed('screen_height')
@@ -292,39 +291,8 @@ const screenAt = (columns: SessionColumns, row: number): Screen => ({
 })
 
 /** A session to be filled. A start that moved to the day before leaves the visitor's id of the day after. */
-function emptySession(site: string, visitorId: string, sessionId: string, day: number): Session {
-  return {
-    site,
-    visitorId,
-    sessionId,
-    fromDay: day,
-    toDay: day + 1,
-    next: null,
-    firstIn: null,
-    bucket: 0,
-    touched: false,
-    offset: 0,
-    version: 0,
-    start: 0,
-    end: 0,
-    day,
-    pageViews: 0,
-    events: 0,
-    engagedMs: 0,
-    engaging: false,
-    hostname: '',
-    entryAt: 0,
-    entryPath: '',
-    exitAt: 0,
-    exitPath: '',
-    exitTitle: '',
-    exitPageId: '',
-    isBot: false,
-    botReason: '',
-    arrival: NO_ARRIVAL,
-    place: NOWHERE,
-    agent: NO_AGENT,
-    language: NO_LANGUAGE,
-    screen: NO_SCREEN,
-  }
+function emptySession(columns: SessionColumns, row: number, visitorId: Hash64, sessionId: Hash64): Session {
+  const day = columns.day.uint16(row)
+  const name = { site: columns.site.at(row), visitorId, sessionId, fromDay: day, toDay: day + 1 }
+  return new Session(name, columns.start.int64(row))
 }

@@ -1,4 +1,5 @@
-import { type Fingerprint, hexWord, mix, readUuidWords } from './fingerprint.ts'
+import type { Hash64, Uuid } from '@millrace/shared'
+import { type Fingerprint, mix } from './fingerprint.ts'
 import { RecentTable } from './recent.ts'
 
 /** A filter of 2^18 bits, 32 KB, for each hour and each day whose salt made ids in it. */
@@ -14,51 +15,37 @@ export class SeenHits {
   readonly #table = new RecentTable()
   /** By day of the salt, then by hour of received_at. */
   readonly #filters = new Map<number, Map<number, Uint32Array>>()
-  readonly #words = new Uint32Array(4)
   readonly #print: Fingerprint = { low: 0, high: 0 }
-  #hitId = ''
   /** What #print is of. */
-  #printed = ''
+  #hitId: Uuid | null = null
+  #visitorId: Hash64 | null = null
 
   get size(): number {
     return this.#table.size
   }
 
-  /** Whether this hit_id came from this visitor (16 hex digits) with received_at >= `since`. */
-  has(hitId: string, visitorId: string, since: number): boolean {
+  /** Whether this hit_id came from this visitor with received_at >= `since`. */
+  has(hitId: Uuid, visitorId: Hash64, since: number): boolean {
     this.#fingerprint(hitId, visitorId)
     return this.#table.has(this.#print.low, this.#print.high, since)
   }
 
   /** False = no visitor whose id is of that day sent it. True says nothing. */
-  mayKnow(hitId: string, day: number): boolean {
+  mayKnow(hitId: Uuid, day: number): boolean {
     const filters = this.#filters.get(day)
     if (filters === undefined) return false
-    this.#read(hitId)
-    const bit = filterBit(this.#words)
+    const bit = filterBit(hitId)
     for (const bits of filters.values()) if ((bits[bit >>> 5]! & (1 << (bit & 31))) !== 0) return true
     return false
   }
 
   /** `fromDay` to `toDay`: the days whose salt may have made the visitor's id. */
-  add(hitId: string, visitorId: string, receivedAt: number, fromDay: number, toDay: number): void {
+  add(hitId: Uuid, visitorId: Hash64, receivedAt: number, fromDay: number, toDay: number): void {
     this.#fingerprint(hitId, visitorId)
-    this.#store(receivedAt, fromDay, toDay)
-  }
-
-  /** As `add`, of the 32-bit words of both ids, the highest first. */
-  addWords(
-    hitId: Uint32Array,
-    visitorHigh: number,
-    visitorLow: number,
-    receivedAt: number,
-    fromDay: number,
-    toDay: number,
-  ): void {
-    this.#words.set(hitId)
-    this.#hitId = ''
-    mix(this.#words, visitorHigh, visitorLow, this.#print)
-    this.#store(receivedAt, fromDay, toDay)
+    this.#table.add(this.#print.low, this.#print.high, receivedAt)
+    const bit = filterBit(hitId)
+    for (let day = fromDay; day <= toDay; day++)
+      this.#filter(day, Math.floor(receivedAt / HOUR_MS))[bit >>> 5]! |= 1 << (bit & 31)
   }
 
   /** Forgets what came before `since`. */
@@ -68,13 +55,6 @@ export class SeenHits {
       for (const hour of filters.keys()) if ((hour + 1) * HOUR_MS <= since) filters.delete(hour)
       if (filters.size === 0) this.#filters.delete(day)
     }
-  }
-
-  #store(receivedAt: number, fromDay: number, toDay: number): void {
-    this.#table.add(this.#print.low, this.#print.high, receivedAt)
-    const bit = filterBit(this.#words)
-    for (let day = fromDay; day <= toDay; day++)
-      this.#filter(day, Math.floor(receivedAt / HOUR_MS))[bit >>> 5]! |= 1 << (bit & 31)
   }
 
   #filter(day: number, hour: number): Uint32Array {
@@ -91,24 +71,14 @@ export class SeenHits {
     return bits
   }
 
-  #read(hitId: string): void {
-    if (hitId === this.#hitId) return
-    readUuidWords(hitId, this.#words)
+  #fingerprint(hitId: Uuid, visitorId: Hash64): void {
+    if (hitId === this.#hitId && visitorId === this.#visitorId) return
     this.#hitId = hitId
-  }
-
-  #fingerprint(hitId: string, visitorId: string): void {
-    if (hitId === this.#hitId && visitorId === this.#printed) return
-    this.#read(hitId)
-    this.#printed = visitorId
-    mix(this.#words, hexWord(visitorId, 0, 8), hexWord(visitorId, 8, 16), this.#print)
+    this.#visitorId = visitorId
+    mix(hitId, visitorId, this.#print)
   }
 }
 
-const filterBit = (words: Uint32Array): number =>
-  (Math.imul(
-    words[0]! ^ Math.imul(words[1]!, 0x9e3779b1) ^ words[2]! ^ Math.imul(words[3]!, 0x85ebca6b),
-    0xc2b2ae35,
-  ) >>>
-    (32 - FILTER_BITS)) >>>
-  0
+const filterBit = ({ word0, word1, word2, word3 }: Uuid): number =>
+  Math.imul(word0 ^ Math.imul(word1, 0x9e3779b1) ^ word2 ^ Math.imul(word3, 0x85ebca6b), 0xc2b2ae35) >>>
+  (32 - FILTER_BITS)

@@ -1,10 +1,11 @@
-import { NO_ID, NO_UUID } from '@millrace/shared'
+import { type Hash64, NIL_UUID, NO_HASH, Uuid } from '@millrace/shared'
 import type { EnrichedHit } from '../pipeline.ts'
-import { NO_AGENT } from '../steps/agent.ts'
-import { NO_ARRIVAL } from '../steps/arrival.ts'
-import { NO_LANGUAGE } from '../steps/language.ts'
-import { NOWHERE } from '../steps/place.ts'
-import { NO_SCREEN } from '../steps/screen.ts'
+import { type Agent, NO_AGENT } from '../steps/agent.ts'
+import { type Arrival, NO_ARRIVAL } from '../steps/arrival.ts'
+import { type Language, NO_LANGUAGE } from '../steps/language.ts'
+import { NOWHERE, type Place } from '../steps/place.ts'
+import { REQUEST_RATE } from '../steps/request-rate.ts'
+import { NO_SCREEN, type Screen } from '../steps/screen.ts'
 import type { OpenRow, OpenSessionRow, Visit } from '../visit.ts'
 
 /** A session with less engagement than this may be a bounce. */
@@ -12,88 +13,146 @@ const BOUNCE_ENGAGED_MS = 10_000
 /** The longest span of a session. */
 export const SESSION_CAP_MS = 86_400_000
 
-/**
- * A session that may still be joined. Everything in it but the fields marked "memory only" is in its stored row, so that
- * a restart goes on with exactly the same session.
- */
-export interface Session extends Visit {
+/** Instead of a time: none yet. */
+const NEVER = -1_000_000_000
+
+/** What a session is told by. */
+interface SessionName {
   readonly site: string
-  /** 16 hex digits; the id of the first hit's day, also after the start moved to the day before. */
-  readonly visitorId: string
-  readonly sessionId: string
+  /** The id of the first hit's day, also after the start moved to the day before. */
+  readonly visitorId: Hash64
+  readonly sessionId: Hash64
   /** Memory only: days whose salt may have made visitorId. One day, unless it was restored. */
   readonly fromDay: number
   readonly toDay: number
-  /** Memory only: another session of the same visitor. */
-  next: Session | null
-  /** Memory only: the state in which the visitor's list begins with this session. */
-  firstIn: object | null
-  /** Memory only: bucket of the expiry. */
-  bucket: number
-  /** Memory only: the current batch has changed it. */
-  touched: boolean
-  /** Raw offset of the first hit of the last batch that changed it. */
-  offset: number
+}
 
-  version: number
-  start: number
-  end: number
-  day: number
-  pageViews: number
-  events: number
-  engagedMs: number
+/**
+ * A session that may still be joined. Everything in it but the fields marked "memory only" is in its stored row, so that
+ * a restart goes on with exactly the same session.
+ *
+ * Its times are kept as differences: these are small integers, which lie in the object, where milliseconds since 1970 would
+ * each be a box somewhere else. Very many sessions are asked for once in a long time, and every such box is waited for.
+ */
+export class Session implements SessionName, Visit {
+  readonly site: string
+  readonly visitorId: Hash64
+  readonly sessionId: Hash64
+  readonly fromDay: number
+  readonly toDay: number
+  /** Memory only: the next of the state's list, another session of the same visitor or of one with half of its id. */
+  next: Session | null = null
+  /** Memory only: the state in which a list begins with this session. */
+  firstIn: object | null = null
+  /** Memory only: bucket of the expiry. */
+  bucket = 0
+  /** Memory only: the current batch has changed it. */
+  touched = false
+  isBot = false
+  /**
+   * Every page view came after the ones before it, every signal was of the exit page of then, and the start never moved:
+   * how long and how far pages were seen is on the rows of the page views that left them, and here for the exit page.
+   */
+  pagesInOrder = true
   /** A second page or an interactive event came: no bounce, whatever comes. */
-  engaging: boolean
+  engaging = false
+  readonly #origin: number
+  #start = 0
+  #end = 0
+  #entryAt = NEVER
+  #exitAt = NEVER
+  #exitSignalAt = NEVER
+  /** Raw offset of the first hit of the last batch that changed it. */
+  offset = 0
+  version = 0
+  day = 0
+  pageViews = 0
+  events = 0
+  engagedMs = 0
+  /** The deepest point of the exit page, percent; 0 = not measured. */
+  exitDepth = 0
+  /** Written into, never replaced. */
+  readonly exitPageId = new Uuid(0, 0, 0, 0)
   /** Of the entry page; of the earliest hit while there is no page view. */
-  hostname: string
-  /** Times of the entry and exit page; 0 = no page view yet. */
-  entryAt: number
-  entryPath: string
-  exitAt: number
-  exitPath: string
-  exitTitle: string
-  exitPageId: string
-  isBot: boolean
-  botReason: string
+  hostname = ''
+  entryPath = ''
+  exitPath = ''
+  exitTitle = ''
+  botReason = ''
+  arrival: Arrival = NO_ARRIVAL
+  place: Place = NOWHERE
+  agent: Agent = NO_AGENT
+  language: Language = NO_LANGUAGE
+  screen: Screen = NO_SCREEN
+
+  /** Of no hit yet. `time`: of one of its hits. */
+  constructor({ site, visitorId, sessionId, fromDay, toDay }: SessionName, time: number) {
+    this.site = site
+    this.visitorId = visitorId
+    this.sessionId = sessionId
+    this.fromDay = fromDay
+    this.toDay = toDay
+    this.#origin = time
+  }
+
+  get start(): number {
+    return this.#origin + this.#start
+  }
+  set start(time: number) {
+    this.#start = time - this.#origin
+  }
+
+  get end(): number {
+    return this.#origin + this.#end
+  }
+  set end(time: number) {
+    this.#end = time - this.#origin
+  }
+
+  /** Time of the entry page; 0 = no page view yet. */
+  get entryAt(): number {
+    return this.#entryAt === NEVER ? 0 : this.#origin + this.#entryAt
+  }
+  set entryAt(time: number) {
+    this.#entryAt = time === 0 ? NEVER : time - this.#origin
+  }
+
+  /** Time of the exit page; 0 = no page view yet. */
+  get exitAt(): number {
+    return this.#exitAt === NEVER ? 0 : this.#origin + this.#exitAt
+  }
+  set exitAt(time: number) {
+    this.#exitAt = time === 0 ? NEVER : time - this.#origin
+  }
+
+  /** When the last engagement signal of the exit page came; 0 = none yet. */
+  get exitSignalAt(): number {
+    return this.#exitSignalAt === NEVER ? 0 : this.#origin + this.#exitSignalAt
+  }
+  set exitSignalAt(time: number) {
+    this.#exitSignalAt = time === 0 ? NEVER : time - this.#origin
+  }
 }
 
 /** A session of no hit yet, opened by `hit` (which is then to be added). */
-export function newSession(hit: EnrichedHit, sessionId: string): Session {
-  const { row } = hit
-  return {
-    site: row.site,
-    visitorId: row.visitor_id,
-    sessionId: sessionId,
-    fromDay: row.day,
-    toDay: row.day,
-    next: null,
-    firstIn: null,
-    bucket: 0,
-    touched: false,
-    offset: row.ko,
-    version: 0,
-    start: row.time,
-    end: row.time,
-    day: row.day,
-    pageViews: 0,
-    events: 0,
-    engagedMs: 0,
-    engaging: false,
-    hostname: row.hostname,
-    entryAt: 0,
-    entryPath: '',
-    exitAt: 0,
-    exitPath: '',
-    exitTitle: '',
-    exitPageId: NO_UUID,
-    isBot: row.is_bot,
-    botReason: row.bot_reason,
-    arrival: row.arrival,
-    place: row.place,
-    agent: row.agent,
-    language: row.language,
-    screen: row.screen,
-  }
+export function newSession({ row }: EnrichedHit, sessionId: Hash64): Session {
+  const { site, visitor_id: visitorId, day, time } = row
+  const session = new Session({ site, visitorId, sessionId, fromDay: day, toDay: day }, time)
+  session.offset = row.ko
+  session.day = day
+  session.hostname = row.hostname
+  session.isBot = row.is_bot
+  session.botReason = row.bot_reason
+  repeatVisit(row, session)
+  return session
+}
+
+/** Whose a session is: its hits are all of one kind. A flood is what one visitor sends faster than people do. */
+export type SessionKind = 'person' | 'bot' | 'flood'
+
+export function kindOf({ isBot, botReason }: Pick<Session, 'isBot' | 'botReason'>): SessionKind {
+  if (!isBot) return 'person'
+  return botReason === REQUEST_RATE.reason ? 'flood' : 'bot'
 }
 
 /** The session begins with this earlier hit: its start, day and attributes become the hit's. */
@@ -103,6 +162,7 @@ export function moveStart(session: Session, hit: EnrichedHit): void {
   session.day = row.day
   if (session.pageViews === 0) session.hostname = row.hostname
   session.botReason = row.bot_reason
+  session.pagesInOrder = false
   repeatVisit(row, session)
 }
 
@@ -151,8 +211,11 @@ export function fillSessionRow(row: OpenSessionRow, session: Session, sign: 1 | 
   row.bot_reason = session.botReason
   row.kp = kp
   row.ko = session.offset
-  row.entry_at = session.entryAt
   row.exit_at = session.exitAt
+  row.exit_signal_at = session.exitSignalAt
+  row.exit_depth = session.exitDepth
+  row.pages_in_order = session.pagesInOrder
+  row.entry_at = session.entryAt
   row.exit_page_id = session.exitPageId
   row.engaging = session.engaging
   return row
@@ -163,10 +226,10 @@ export function emptySessionRow(): OpenSessionRow {
   return {
     site: '',
     day: 0,
-    session_id: NO_ID,
+    session_id: NO_HASH,
     version: 0,
     sign: 1,
-    visitor_id: NO_ID,
+    visitor_id: NO_HASH,
     start: 0,
     end: 0,
     duration_ms: 0,
@@ -187,9 +250,12 @@ export function emptySessionRow(): OpenSessionRow {
     bot_reason: '',
     kp: 0,
     ko: 0,
-    entry_at: 0,
     exit_at: 0,
-    exit_page_id: NO_UUID,
+    exit_signal_at: 0,
+    exit_depth: 0,
+    pages_in_order: false,
+    entry_at: 0,
+    exit_page_id: NIL_UUID,
     engaging: false,
   }
 }

@@ -4,7 +4,10 @@
  */
 import {
   BlockWriter,
+  type Hash64,
+  isPrivate,
   type LocalDays,
+  NIL_UUID,
   type RowsByMonth,
   SESSION_BLOCK_COLUMNS,
   type SiteSettings,
@@ -12,17 +15,20 @@ import {
 import { MonthCount } from '../month-count.ts'
 import type { EnrichedHit } from '../pipeline.ts'
 import { bringsNewArrival } from '../steps/arrival.ts'
+import { isTooFast, type RateLimit } from '../steps/request-rate.ts'
 import { shortHash } from '../steps/short-hash.ts'
 import { type OpenRow, type OpenSessionRow, VISIT_COLUMNS } from '../visit.ts'
 import { DEDUP_MS, LATENESS_MS, type PartitionState } from './partition-state.ts'
 import {
   emptySessionRow,
   fillSessionRow,
+  kindOf,
   moveStart,
   newSession,
   repeatOnRow,
   SESSION_CAP_MS,
   type Session,
+  type SessionKind,
 } from './session.ts'
 
 /** What a site says of its sessions. */
@@ -30,6 +36,8 @@ export interface SiteRules {
   readonly days: LocalDays
   readonly sessionTimeoutMs: number
   readonly settings: SiteSettings
+  /** null = nobody is too fast. */
+  readonly rate: RateLimit | null
 }
 
 /** Why a hit that can be read is not kept. */
@@ -46,7 +54,7 @@ export function step(state: PartitionState, hit: EnrichedHit, rules: SiteRules, 
     return
   }
   row.late = state.streamTime - row.time > LATENESS_MS
-  const session = row.late ? null : sessionFor(state, hit, rules.sessionTimeoutMs)
+  const session = row.late ? null : sessionFor(state, hit, rules)
   if (session === null) state.apply(row)
   else {
     addHit(state, session, hit, changes)
@@ -63,23 +71,55 @@ function isDuplicate(state: PartitionState, { row, sender: { visitor } }: Enrich
   for (let day = row.day - 1; day <= row.day + 1; day += 2) {
     if (!seen.mayKnow(row.hit_id, day)) continue
     const id = visitor.on(day)
-    if (id !== '' && seen.has(row.hit_id, id, since)) return true
+    if (id !== null && seen.has(row.hit_id, id, since)) return true
   }
   return false
 }
 
 /** The session that the hit joins, else a new one; null for an engagement signal that finds none. */
-function sessionFor(state: PartitionState, hit: EnrichedHit, timeoutMs: number): Session | null {
+function sessionFor(state: PartitionState, hit: EnrichedHit, rules: SiteRules): Session | null {
   const { row } = hit
-  const found = findSession(state, hit, timeoutMs)
+  const found = row.is_bot ? findSession(state, hit, rules.sessionTimeoutMs, 'bot') : sessionOfPerson(state, hit, rules)
   if (found !== null || row.type === 'engagement') return found
   const session = newSession(hit, sessionIdOf(row))
   state.addSession(session)
   return session
 }
 
+/**
+ * The session that a hit joins which no other rule marks. A visitor whose session is too fast for people begins a flood with
+ * the next page view or event, and stays with it as long as the hits fit it. All that decides is in the stored sessions.
+ */
+function sessionOfPerson(state: PartitionState, hit: EnrichedHit, rules: SiteRules): Session | null {
+  const { row } = hit
+  if (rules.rate !== null && state.hasFloods) {
+    const flood = findSession(state, hit, rules.sessionTimeoutMs, 'flood')
+    if (flood !== null) {
+      markFlood(row)
+      return flood
+    }
+  }
+  const found = findSession(state, hit, rules.sessionTimeoutMs, 'person')
+  if (found === null || row.type === 'engagement' || !beginsFlood(found, hit, rules.rate)) return found
+  markFlood(row)
+  return null
+}
+
+function beginsFlood(
+  { pageViews, events, start, end }: Session,
+  { sender }: EnrichedHit,
+  rate: RateLimit | null,
+): boolean {
+  return rate !== null && isTooFast(rate, pageViews + events, start, end) && !isPrivate(sender.ip)
+}
+
+function markFlood(row: OpenRow): void {
+  row.is_bot = true
+  row.bot_reason = 'request_rate'
+}
+
 /** session_id: the first 64 bits of sha256 of `kp NUL offset NUL index` (decimal texts) of the session's first hit. */
-function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): string {
+function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): Hash64 {
   return shortHash(`${row.kp}\0${row.ko}\0${row.ki}`)
 }
 
@@ -88,22 +128,30 @@ function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): string {
  * latest start, then the one opened last (a visitor's sessions are listed so, also after a restore). The visitor is looked up under its ids of the
  * local day and both neighbours.
  */
-function findSession(state: PartitionState, hit: EnrichedHit, timeoutMs: number): Session | null {
+function findSession(state: PartitionState, hit: EnrichedHit, timeoutMs: number, kind: SessionKind): Session | null {
   const { row, sender } = hit
   sender.session = state.sessionsOf(row.visitor_id, sender.session)
-  let best = nearest(sender.session, hit, timeoutMs, null)
+  let best = nearest(sender.session, row.visitor_id, kind, hit, timeoutMs, null)
   for (let day = row.day - 1; day <= row.day + 1; day += 2) {
     if (!state.hasSessionsOf(day)) continue
     const id = sender.visitor.on(day)
-    if (id !== '') best = nearest(state.sessionsOf(id), hit, timeoutMs, best)
+    if (id !== null) best = nearest(state.sessionsOf(id), id, kind, hit, timeoutMs, best)
   }
   return best
 }
 
-function nearest(first: Session | null, hit: EnrichedHit, timeoutMs: number, known: Session | null): Session | null {
+/** Of the sessions of `visitorId` in a list that are of this kind. */
+function nearest(
+  first: Session | null,
+  visitorId: Hash64,
+  kind: SessionKind,
+  hit: EnrichedHit,
+  timeoutMs: number,
+  known: Session | null,
+): Session | null {
   let best = known
   for (let session = first; session !== null; session = session.next) {
-    if (!fits(session, hit, timeoutMs)) continue
+    if (kindOf(session) !== kind || !session.visitorId.equals(visitorId) || !fits(session, hit, timeoutMs)) continue
     if (best === null || isNearer(session, best, hit.row.time)) best = session
   }
   return best
@@ -120,11 +168,11 @@ const distance = (session: Session, time: number): number =>
 
 /**
  * A hit fits into a session of its site when the gap is at most the timeout (a longer one ends a session), the span stays
- * within 24 h, both are a bot's or both are not, and it brings no new arrival (an engagement signal brings none).
+ * within 24 h, and it brings no new arrival (an engagement signal brings none).
  */
 function fits(session: Session, { row }: EnrichedHit, timeoutMs: number): boolean {
   const { time } = row
-  if (session.site !== row.site || session.isBot !== row.is_bot) return false
+  if (session.site !== row.site) return false
   if (time < session.start - timeoutMs || time > session.end + timeoutMs) return false
   const start = row.type === 'engagement' ? session.start : Math.min(session.start, time)
   if (Math.max(session.end, time) - start > SESSION_CAP_MS) return false
@@ -157,7 +205,10 @@ function addPageView(session: Session, row: OpenRow): void {
   if (!first && session.exitAt <= row.time) {
     row.previous_path = session.exitPath
     row.previous_ms = row.time - session.exitAt
-  }
+    row.previous_depth = session.exitDepth
+  } else if (!first) session.pagesInOrder = false
+  // Signals that name no page would be this one's.
+  if (row.hit_id.equals(NIL_UUID)) session.pagesInOrder = false
   if (!first && (row.path !== session.entryPath || row.hostname !== session.hostname)) session.engaging = true
   session.pageViews++
   if (first || row.time < session.entryAt) {
@@ -169,7 +220,9 @@ function addPageView(session: Session, row: OpenRow): void {
     session.exitAt = row.time
     session.exitPath = row.path
     session.exitTitle = row.title
-    session.exitPageId = row.hit_id
+    session.exitPageId.copy(row.hit_id)
+    session.exitSignalAt = 0
+    session.exitDepth = 0
   }
 }
 
@@ -177,18 +230,31 @@ function addPageView(session: Session, row: OpenRow): void {
 function addEngagement(state: PartitionState, session: Session, hit: EnrichedHit, changes: SessionChanges): void {
   const { row } = hit
   const added = Math.max(0, row.engaged_ms - knownEngagement(state, hit))
-  if (added === 0 && row.time <= session.end) return
+  if (added === 0 && row.time <= session.end && !tellsOfPage(session, row)) return
   touch(state, session, row, changes)
   session.end = Math.max(session.end, row.time)
   session.engagedMs = Math.min(session.engagedMs + added, 4_294_967_295)
+  if (row.page_id.equals(NIL_UUID)) return
+  if (!row.page_id.equals(session.exitPageId)) session.pagesInOrder = false
+  else {
+    session.exitSignalAt = Math.max(session.exitSignalAt, row.time)
+    session.exitDepth = Math.max(session.exitDepth, row.scroll_percent)
+  }
+}
+
+/** Whether the signal says of its page what the session does not know yet: how long or deep it was seen, or that it is not the exit page. */
+function tellsOfPage(session: Session, row: OpenRow): boolean {
+  if (row.page_id.equals(NIL_UUID)) return false
+  if (!row.page_id.equals(session.exitPageId)) return session.pagesInOrder
+  return row.time > session.exitSignalAt || row.scroll_percent > session.exitDepth
 }
 
 /** Of the visitor's page, whichever of its sessions took it: under its ids of the local day and both neighbours. */
 function knownEngagement(state: PartitionState, { row, sender: { visitor } }: EnrichedHit): number {
   let known = state.knownEngagement(row.visitor_id, row.page_id)
   for (let day = row.day - 1; day <= row.day + 1; day += 2) {
-    const id = state.hasPagesOf(day) ? visitor.on(day) : ''
-    if (id !== '') known = Math.max(known, state.knownEngagement(id, row.page_id))
+    const id = state.hasPagesOf(day) ? visitor.on(day) : null
+    if (id !== null) known = Math.max(known, state.knownEngagement(id, row.page_id))
   }
   return known
 }

@@ -117,6 +117,11 @@ describe('readAgent', () => {
 describe('AgentReader', () => {
   const request = (userAgent: string, headers = {}) => ({ userAgent, headers })
 
+  it('takes the number of a build for no version', () => {
+    const header = 'Mozilla/5.0 (Linux; Android 15; SM-S928B; wv) AppleWebKit/537.36 trill_420009 musical_ly_420009'
+    expect(readAgent(header).agent).toMatchObject({ browser: 'TikTok', browserVersion: '' })
+  })
+
   it('reads each header once', () => {
     const reader = new AgentReader()
     expect(reader.read(request('curl/8'))).toBe(reader.read(request('curl/8')))

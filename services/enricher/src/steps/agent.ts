@@ -253,7 +253,7 @@ function namedByHeader(text: string, name: string, version: string): [string, st
   // Its own number stands still at 5 on Android and 7 on iOS; the engine's is what its brand in the hints says too.
   if (told === 'DuckDuckGo') return [told, /\b(?:Version\/(?!4\.0)|Chrome\/)(\d+)/.exec(text)?.[1] ?? '']
   if (told === 'Safari' && text.includes('Tizen')) return ['Samsung Internet', '']
-  return [told, /^\d{1,6}(?!\d)/.exec(version)?.[0] ?? '']
+  return [told, /^\d{1,4}(?!\d)/.exec(version)?.[0] ?? ''] // more digits are a build, as in `trill_420009`
 }
 
 function systemName(name: string, text: string, hints: ClientHints | null): string {

@@ -5,6 +5,7 @@
 import type { BotReason, SiteSettings } from '@millrace/shared'
 import { NAMED_PROGRAMS, type NamedProgram } from './bot-names.ts'
 import type { ClientHints, KeptHeaders } from './client-hints.ts'
+import { REQUEST_RATE } from './request-rate.ts'
 
 /** What a client's own headers tell; the same for all of its requests. */
 export interface AgentFacts {
@@ -201,8 +202,8 @@ const REFERRER_RULES: readonly ReferrerRule[] = [
   },
 ]
 
-/** Rules on the request; they are asked when no rule on the client has spoken. */
-export const REQUEST_RULES: readonly Rule[] = [...SENDER_RULES, ...REFERRER_RULES]
+/** Rules on the request, and on what the visitor sent before; they are asked when no rule on the client has spoken. */
+export const REQUEST_RULES: readonly Rule[] = [...SENDER_RULES, ...REFERRER_RULES, REQUEST_RATE]
 
 /** Most of us break none: one list for all. */
 export const NO_RULES: readonly never[] = []

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { Hash64 } from '@millrace/shared'
 
-/** The first 64 bits of the sha256 of `data`, as 16 hex digits. Two short copies: a longer cut would keep all 64 digits alive. */
-export function shortHash(data: string | Uint8Array): string {
-  const digits = hash('sha256', data, 'hex')
-  return digits.slice(0, 8) + digits.slice(8, 16)
+/** The first 64 bits of the sha256 of `data`. */
+export function shortHash(data: string | Uint8Array): Hash64 {
+  return Hash64.of(hash('sha256', data, 'hex').slice(0, 16))
 }

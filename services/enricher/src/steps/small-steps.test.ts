@@ -106,12 +106,12 @@ describe('readProperties and readTags', () => {
 describe('readUuid', () => {
   it.each([
     ['01932C07-0000-7000-8000-00000000000A', '01932c07-0000-7000-8000-00000000000a'],
-    ['01932c07-0000-7000-8000-00000000000', ''],
-    ['01932c07-0000-7000-8000-00000000000g', ''],
-    ['01932c0700000-7000-8000-00000000000a', ''],
-    [5, ''],
+    ['01932c07-0000-7000-8000-00000000000', null],
+    ['01932c07-0000-7000-8000-00000000000g', null],
+    ['01932c0700000-7000-8000-00000000000a', null],
+    [5, null],
   ])('of %j is %j', (value, expected) => {
-    expect(readUuid(value)).toBe(expected)
+    expect(readUuid(value)?.toString() ?? null).toBe(expected)
   })
 })
 
@@ -122,28 +122,30 @@ describe('VisitorIds', () => {
     hash('sha256', Buffer.concat([salt, Buffer.from(text)]), 'hex').slice(0, 16)
 
   it('are the first 64 bits of sha256(salt 0 site 0 ip 0 user agent)', () => {
-    expect(new VisitorIds(salts, 'blog', '203.0.113.9', 'Möz').on(3)).toBe(expected('\0blog\x00203.0.113.9\0Möz'))
+    expect(new VisitorIds(salts, 'blog', '203.0.113.9', 'Möz').on(3)?.toString()).toBe(
+      expected('\0blog\x00203.0.113.9\0Möz'),
+    )
   })
 
   it('are the same for an agent of any length', () => {
     const long = 'ä'.repeat(50_000)
-    expect(new VisitorIds(salts, 'blog', '::1', long).on(3)).toBe(expected(`\0blog\0::1\0${long}`))
+    expect(new VisitorIds(salts, 'blog', '::1', long).on(3)?.toString()).toBe(expected(`\0blog\0::1\0${long}`))
   })
 
   it('are thrown away where the salt is gone', () => {
     const first = new VisitorIds(salts, 'blog', '::1', '')
     const second = new VisitorIds(salts, 'blog', '::1', '')
-    expect(first.on(4)).toBe('')
-    expect(first.own(4)).toMatch(/^[0-9a-f]{16}$/)
-    expect(first.own(4)).not.toBe(first.own(4))
-    expect(first.own(4)).not.toBe(second.own(4))
+    expect(first.on(4)).toBeNull()
+    expect(`${first.own(4)}`).toMatch(/^[0-9a-f]{16}$/)
+    expect(first.own(4)).not.toEqual(first.own(4))
+    expect(first.own(4)).not.toEqual(second.own(4))
   })
 
   it('are gone with the salt, also those that were asked for before', () => {
     const kept = new Map([[3, Buffer.alloc(32, 3)]])
     const ids = new VisitorIds({ saltOf: (day) => kept.get(day) ?? null }, 'blog', '::1', '')
-    expect(ids.on(3)).toMatch(/^[0-9a-f]{16}$/)
+    expect(`${ids.on(3)}`).toMatch(/^[0-9a-f]{16}$/)
     kept.clear()
-    expect(ids.on(3)).toBe('')
+    expect(ids.on(3)).toBeNull()
   })
 })

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { Hash64, NO_HASH } from '@millrace/shared'
 import { shortHash } from './short-hash.ts'
 
 /** Salts by local day. null = none was made for that day, or it is gone. */
@@ -12,10 +13,10 @@ const SCRATCH = Buffer.allocUnsafeSlow(16 * 1024)
 let scratchSalt: Buffer | null = null
 
 /**
- * visitor_id: the first 64 bits of sha256(salt 0 site 0 ip 0 user agent), as 16 hex digits. `identity` is everything
- * after the salt, with the leading zero.
+ * visitor_id: the first 64 bits of sha256(salt 0 site 0 ip 0 user agent). `identity` is everything after the salt, with the
+ * leading zero.
  */
-function hashIdentity(salt: Buffer, identity: string): string {
+function hashIdentity(salt: Buffer, identity: string): Hash64 {
   if (identity.length * 3 + SALT_BYTES > SCRATCH.length || salt.length !== SALT_BYTES) {
     return shortHash(Buffer.concat([salt, Buffer.from(identity)]))
   }
@@ -33,13 +34,13 @@ export class VisitorIds {
   readonly #identity: string
   // Salts of at most a day and its neighbours are asked for: three slots, no map.
   #salt0: Buffer | null = null
-  #id0 = ''
+  #id0 = NO_HASH
   #salt1: Buffer | null = null
-  #id1 = ''
+  #id1 = NO_HASH
   #salt2: Buffer | null = null
-  #id2 = ''
-  /** The same on every day; '' = it is not. */
-  #fixed = ''
+  #id2 = NO_HASH
+  /** The same on every day; null = it is not. */
+  #fixed: Hash64 | null = null
 
   /** `more`: what else tells visitors apart, each with its leading zero. */
   constructor(salts: SaltsByDay, site: string, ip: string, userAgent: string, more = '') {
@@ -54,11 +55,11 @@ export class VisitorIds {
     return ids
   }
 
-  /** The visitor's id under the salt of `day`; '' when there is no such salt, or no longer. */
-  on(day: number): string {
-    if (this.#fixed !== '') return this.#fixed
+  /** The visitor's id under the salt of `day`; null when there is no such salt, or no longer. */
+  on(day: number): Hash64 | null {
+    if (this.#fixed !== null) return this.#fixed
     const salt = this.#salts.saltOf(day)
-    if (salt === null) return ''
+    if (salt === null) return null
     if (salt === this.#salt0) return this.#id0
     if (salt === this.#salt1) return this.#id1
     if (salt === this.#salt2) return this.#id2
@@ -66,11 +67,11 @@ export class VisitorIds {
   }
 
   /** As `on`, with a random id that nobody else ever gets, nor this hit again, where the salt is gone. */
-  own(day: number): string {
-    return this.on(day) || randomBytes(8).toString('hex')
+  own(day: number): Hash64 {
+    return this.on(day) ?? Hash64.of(randomBytes(8).toString('hex'))
   }
 
-  #keep(salt: Buffer, id: string): string {
+  #keep(salt: Buffer, id: Hash64): Hash64 {
     this.#salt2 = this.#salt1
     this.#id2 = this.#id1
     this.#salt1 = this.#salt0

@@ -19,6 +19,7 @@ import { StateReader } from '../sessions/restore-rows.ts'
 import type { SiteRules } from '../sessions/step.ts'
 import { AgentReader } from '../steps/agent.ts'
 import { GeoReader } from '../steps/geo.ts'
+import { RATE_LIMIT, type RateLimit } from '../steps/request-rate.ts'
 import { type OpenRow, VISIT_COLUMNS } from '../visit.ts'
 
 export const MINUTE = 60_000
@@ -32,6 +33,7 @@ export const RULES: SiteRules = {
   days: new LocalDays('UTC'),
   sessionTimeoutMs: 30 * MINUTE,
   settings: DEFAULT_SITE_SETTINGS,
+  rate: RATE_LIMIT,
 }
 /** Sites with a timeout of their own. */
 const TIMEOUTS: Readonly<Record<string, number>> = { quick: 10 * MINUTE, slow: 60 * MINUTE }
@@ -65,7 +67,12 @@ export type LabRecord = Pick<EnrichedRecord, 'hits' | 'sessions' | 'streamTime' 
 export class Lab {
   state = new PartitionState(LONGEST_TIMEOUT_MS)
   readonly records: LabRecord[] = []
-  readonly #enricher = new BatchEnricher(TOOLS, rulesOf, 0)
+  readonly #enricher: BatchEnricher
+
+  /** `rate`: of all sites; null = the rule is switched off. */
+  constructor(rate: RateLimit | null = RATE_LIMIT) {
+    this.#enricher = new BatchEnricher(TOOLS, (site) => ({ ...rulesOf(site), rate }), 0)
+  }
 
   /** Enriches raw records as one batch. */
   enrich(raw: readonly StoredRecord[]): LabRecord {

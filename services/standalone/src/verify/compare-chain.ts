@@ -59,15 +59,16 @@ export async function compareChain(parts: ChainParts, bound: PartitionBound, mar
   const { findings } = parts
   const where = `partition ${bound.partition}`
   if (bound.head < 0) return
-  if (bound.head < bound.enriched.low) {
+  const expired = (): void =>
     findings.notCompared(`${where}: hits.enriched, whose counted records are gone by its retention`)
-    return
-  }
+  if (bound.head < bound.enriched.low) return expired()
   if (bound.enriched.low > 0)
     findings.notCompared(`${where}: offsets of hits.enriched below ${bound.enriched.low}, gone by its retention`)
   const chain = await acceptedChain(parts.log, bound)
   const last = chain.at(-1)
   if (!last) {
+    // Retention may have gone on since the bounds were read.
+    if (bound.head < (await lowOf(parts.log, bound.partition))) return expired()
     findings.wrong(CHAIN, `${where}: offset ${bound.head} of hits.enriched was committed and cannot be read`)
     return
   }
@@ -86,6 +87,15 @@ export async function compareChain(parts: ChainParts, bound: PartitionBound, mar
     findings.same(CHAIN, `${where}: first raw offset`, 0, chain[0]!.srcFrom)
   await compareRows(parts, bound, new Set(chain.map(({ offset }) => offset)))
   compareMarks(parts.findings, bound, chain, marks)
+}
+
+async function lowOf(log: EventLog, partition: number): Promise<number> {
+  const admin = log.admin()
+  try {
+    return (await admin.lowOffsets(HITS_ENRICHED.name)).get(partition) ?? 0
+  } finally {
+    await admin.close()
+  }
 }
 
 /** The accepted records, found backwards from the one that was committed: each names the one before it. */

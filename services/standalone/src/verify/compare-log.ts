@@ -19,7 +19,8 @@ const SESSION = 'I5 sessions equal the independent recount of the log'
 const DAY_MS = 86_400_000
 /** Raw bytes whose rows are read by one query. */
 const PIECE_BYTES = 64 << 20
-const PIECE_SESSIONS = 20_000
+/** Their ids are one parameter, of which ClickHouse takes 128 KB over HTTP (http_max_field_value_size). */
+const PIECE_SESSIONS = 5_000
 const NO_SESSION = '0000000000000000'
 
 /** A row of `hits`. Integers of 64 bits are text. */
@@ -177,7 +178,10 @@ class PartitionComparison {
     if (!isDead && hit.isCertain) {
       pairs.push(['verdict', hit.verdict, row.verdict], ['late', hit.late, row.late])
       if (hit.verdict === 'keep' && this.#sessionsCount(hit))
-        pairs.push(['in a session', hit.session > 0, row.session !== NO_SESSION])
+        pairs.push(
+          ['in a session', hit.session > 0, row.session !== NO_SESSION],
+          ['is_bot', hit.isBot, row.botReason !== ''],
+        )
     }
     return pairs
       .filter(([, expected, stored]) => expected !== stored)
@@ -271,7 +275,7 @@ const hexOf = (column: string): string => `leftPad(lower(hex(${column})), 16, '0
 const ROWS = `SELECT ko, ki, count() AS rows, any(toString(site)) AS site, any(toString(type)) AS type,
   any(toString(hit_id)) AS hit_id, any(toString(verdict)) AS verdict, any(toString(verdict_reason)) AS reason,
   any(h.late) AS late, any(toUnixTimestamp64Milli(h.time)) AS time, any(toUnixTimestamp64Milli(h.received_at)) AS received_at,
-  any(h.is_bot) AS is_bot, any(toString(h.hostname)) AS hostname, any(h.path) AS path, any(${hexOf('h.session_id')}) AS session,
+  any(multiIf(NOT h.is_bot, '', h.bot_reason = '', 'none', toString(h.bot_reason))) AS bot_reason, any(toString(h.hostname)) AS hostname, any(h.path) AS path, any(${hexOf('h.session_id')}) AS session,
   any(h.session_referrer) AS session_referrer, ${ARRIVAL.map((name) => `any(toString(h.${name})) AS ${name}`).join(', ')}
   FROM millrace.hits AS h WHERE kp = {kp:UInt32} AND ko BETWEEN {from:UInt64} AND {to:UInt64}
     AND day BETWEEN toDate({first:UInt32}) AND toDate({last:UInt32}) GROUP BY ko, ki`
@@ -288,7 +292,7 @@ function storedHit(row: Record<string, string | number | boolean>): StoredHit {
     late: Boolean(row.late),
     time: text('time'),
     receivedAt: text('received_at'),
-    isBot: Boolean(row.is_bot),
+    botReason: text('bot_reason'),
     hostname: text('hostname'),
     path: text('path'),
     session: text('session'),

@@ -79,6 +79,7 @@ function rulesOf({ config, settings }: VerifyParts) {
       zone: said?.timezone || installation.zone,
       sessionTimeoutMs: (said?.session_timeout_minutes ?? 0) * MINUTE_MS || installation.timeoutMs,
       userIds: said?.user_ids ?? false,
+      allowsFloods: said?.disabled_bot_rules.includes('request_rate') ?? false,
     }
   }
   const timeouts = [...config.sites().keys()].map((site) => siteOf(site).sessionTimeoutMs)

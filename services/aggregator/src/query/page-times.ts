@@ -1,0 +1,116 @@
+/**
+ * How long and how far pages were seen, as sums over what rows say (docs/decisions/0009): a page view of the page that it
+ * left, a session of its exit page. Only sessions whose hits came in another order are read hit by hit.
+ */
+import { dateOfDay } from '@millrace/shared'
+import { type Dimension, tellsOf } from './dimensions.ts'
+import { ownConditionsOf } from './filter.ts'
+import type { Question } from './question.ts'
+import { aroundPeriod, ownRows } from './rows-of.ts'
+import { allOf, type Binder, nested } from './statement.ts'
+import { seenViews } from './views-sql.ts'
+
+/** Whether rows tell a dimension of the page that they speak of: its path, its time, and all that its session has one of. */
+function tellsOfPageSeen(dimension: Dimension): boolean {
+  if (dimension.kind === 'map') return false
+  if (dimension.kind !== 'column' || dimension.name === 'path') return true
+  return dimension.hits !== null && dimension.hits === dimension.sessions && !VARIES.includes(dimension.name)
+}
+/** Of these a hit may have another than its session. */
+const VARIES = ['hostname', 'bot_reason']
+
+/** Whether page times are asked for by nothing but what rows tell of the page; else each page view is to be looked at. */
+export function addsUp({ dimensions, filter }: Pick<Question, 'dimensions' | 'filter'>): boolean {
+  const asked = ownConditionsOf(filter).map(({ dimension }) => dimension)
+  return (
+    dimensions.every(tellsOfPageSeen) &&
+    asked.every((dimension) => tellsOfPageSeen(dimension) || !tellsOf(dimension).hits)
+  )
+}
+
+/** Pages that a page view left, of all sessions, by columns of a page view: `path`, `time` and `day` are the left page's, `seen_ms` and `depth` as in seenViews. */
+export function pagesLeft(question: Question, binder: Binder): string {
+  const where = [...ownRows('views', question, binder), ...aroundPeriod(2, question, binder), "previous_path != ''"]
+  const columns = ['session_id', 'previous_path', 'time AS left_at', 'previous_ms', 'previous_depth']
+  const rows = nested(
+    `SELECT ${[...columns, ...columnsOf(question)].join(', ')}\nFROM millrace.hits\nWHERE ${allOf(where)}`,
+  )
+  return shownAs(
+    rows,
+    { path: 'previous_path', time: 'left_at - toIntervalMillisecond(previous_ms)' },
+    question,
+    binder,
+  )
+}
+
+/**
+ * Page views of sessions out of order with `sign` 1, and with -1 what pagesLeft has of them: one more column is read where
+ * they are looked at, instead of leaving them out where all are added up.
+ */
+export function pagesOutOfOrder(question: Question, binder: Binder): string {
+  const views = seenViews(question, binder, sessionsOutOfOrder(question, binder))
+  const left = ['previous_path', 'time - toIntervalMillisecond(previous_ms)', 'previous_ms', 'previous_depth']
+  const own = ['path', 'time', 'seen_ms', 'depth']
+  const [path, time, ms, depth] = own.map((name, i) => `if(sign = 1, ${name}, ${left[i]})`)
+  const columns = ['sign', 'session_id', ...columnsOf(question)]
+  const rows = nested(
+    `SELECT ${columns.join(', ')}, ${path} AS page, ${time} AS at, ${ms} AS page_ms, ${depth} AS page_depth, if(sign = 1, day, NULL) AS own_day
+FROM ${views} ARRAY JOIN [1, -1] AS sign
+WHERE sign = 1 OR previous_path != ''`,
+  )
+  const zone = binder.bind('site_zone', 'String', question.siteZone)
+  return nested(`SELECT *, page AS path, at AS time, ifNull(own_day, toDate(at, ${zone})) AS day\nFROM ${rows}`)
+}
+
+/** Exit pages of sessions, as pagesLeft; `sign` is their weight, `exit_signal_at` 1970 where their time was not measured. */
+export function pagesExited(question: Question, binder: Binder): string {
+  const where = [
+    ...ownRows('sessions', question, binder),
+    ...aroundPeriod(2, question, binder),
+    'page_views > 0',
+    'pages_in_order',
+  ]
+  const columns = ['session_id', 'sign', 'exit_path', 'exit_at', 'exit_signal_at', 'exit_depth']
+  const rows = nested(
+    `SELECT ${[...columns, ...columnsOf(question)].join(', ')}\nFROM millrace.sessions\nWHERE ${allOf(where)}`,
+  )
+  return shownAs(rows, { path: 'exit_path', time: 'exit_at' }, question, binder)
+}
+
+function shownAs(rows: string, { path, time }: Record<'path' | 'time', string>, question: Question, binder: Binder) {
+  const zone = binder.bind('site_zone', 'String', question.siteZone)
+  return nested(`SELECT *, ${path} AS path, ${time} AS time, toDate(${time}, ${zone}) AS day\nFROM ${rows}`)
+}
+
+/** What is asked of the session, by the names that both tables have. */
+function columnsOf({ dimensions, filter }: Question): string[] {
+  const asked = [...dimensions, ...ownConditionsOf(filter).map(({ dimension }) => dimension)]
+  const columns = asked.flatMap((dimension) => {
+    if (dimension.kind !== 'column' || dimension.name === 'path' || dimension.hits === null) return []
+    return [dimension.hits]
+  })
+  return [...new Set(columns)]
+}
+
+/**
+ * Sessions whose page times are no sums. Once out of order a session stays so: its rows need not be added up. With those
+ * whose own row retention has taken, as they began on a day that is not kept.
+ */
+function sessionsOutOfOrder(question: Question, binder: Binder): string {
+  const where = [...ownRows('sessions', question, binder), ...aroundPeriod(2, question, binder), 'NOT pages_in_order']
+  const disordered = `SELECT session_id\nFROM millrace.sessions\nWHERE ${allOf(where)}`
+  const { keptFrom, range } = question
+  const first = Math.floor(range.fromMs / DAY_MS)
+  if (keptFrom === null || keptFrom < first - 3) return nested(disordered)
+  const from = binder.bind('kept_from', 'Date', dateOfDay(keptFrom))
+  const days = `day BETWEEN ${from} AND ${from} + 1`
+  const begun = [...ownRows('sessions', question, binder), days]
+  const border = [
+    ...ownRows('views', question, binder),
+    days,
+    'session_id != 0',
+    `session_id NOT IN ${nested(`SELECT session_id\nFROM millrace.sessions\nWHERE ${allOf(begun)}`)}`,
+  ]
+  return nested(`${disordered}\nUNION ALL\nSELECT session_id\nFROM millrace.hits\nWHERE ${allOf(border)}`)
+}
+const DAY_MS = 86_400_000
