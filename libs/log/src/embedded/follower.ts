@@ -64,6 +64,8 @@ export class Follower implements Following {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
       })
+      // Nobody wakes it who stopped it while it looked for its place.
+      if (this.#stopped) return
       const found = scan.read(place.position, place.generation, () => true)
       if (found === 'moved') {
         place = null

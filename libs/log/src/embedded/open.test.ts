@@ -54,6 +54,16 @@ describe('the embedded log', () => {
     expect(await readAll(again)).toEqual(['kept'])
   })
 
+  it('stops following at any moment, also where nothing comes any more', async () => {
+    const log = await open({ dir: temporaryFolder() })
+    const turn = () => new Promise((done) => setImmediate(done))
+    for (let turns = 0; turns < 600; turns += 3) {
+      const following = log.reader().follow(SPEC.name, () => {})
+      for (let i = 0; i < turns; i++) await turn()
+      await following.stop()
+    }
+  })
+
   it('frees the folder when it cannot be opened', async () => {
     const dir = temporaryFolder()
     await (await open({ dir })).close()
