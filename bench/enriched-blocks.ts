@@ -1,4 +1,5 @@
 import { AgentReader, BatchEnricher, PartitionState, readRaw } from '@millrace/enricher'
+import type { StoredRecord } from '@millrace/log'
 import { hitId, rawLine, rawValue } from '@millrace/testing'
 import { newGeo, newReading, RULES, randomFrom } from './enricher-parts.ts'
 
@@ -19,8 +20,20 @@ const AGENTS = [
   'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
 ]
 
-/** What the enricher makes of page views of 20,000 visitors at 5,000 a second, four partitions in turn: always the same. */
-export function enrichedBlocks(hits: number, perRecord: number): EnrichedBlocks[] {
+/** Raw records of page views of 20,000 visitors at 5,000 a second, four partitions in turn: always the same. */
+export function rawRecords(hits: number, perRecord: number): StoredRecord[] {
+  const random = randomFrom(1)
+  return Array.from({ length: Math.ceil(hits / perRecord) }, (_, offset) => {
+    const value = rawValue(
+      Array.from({ length: perRecord }, (__, i) => lineOf(offset * perRecord + i, offset % PARTITIONS, random)),
+    )
+    const timestamp = START + Math.floor((offset * perRecord) / HITS_PER_MS)
+    return { offset, timestamp, key: null, value, headers: {} }
+  })
+}
+
+/** What the enricher makes of them, a record of each. */
+export function enrichedBlocks(records: readonly StoredRecord[]): EnrichedBlocks[] {
   const reading = newReading()
   const geo = newGeo()
   const agents = new AgentReader()
@@ -28,15 +41,9 @@ export function enrichedBlocks(hits: number, perRecord: number): EnrichedBlocks[
     enricher: new BatchEnricher({ agents, geo, build: 'bench', kp: 4096 + partition }, () => RULES, 0),
     state: new PartitionState(RULES.sessionTimeoutMs),
   }))
-  const random = randomFrom(1)
-  return Array.from({ length: Math.ceil(hits / perRecord) }, (_, offset) => {
-    const partition = offset % PARTITIONS
-    const value = rawValue(
-      Array.from({ length: perRecord }, (__, i) => lineOf(offset * perRecord + i, partition, random)),
-    )
-    const timestamp = START + Math.floor((offset * perRecord) / HITS_PER_MS)
-    const { enricher, state } = partitions[partition]!
-    return enricher.enrich(state, [readRaw({ offset, timestamp, key: null, value, headers: {} }, reading)])
+  return records.map((record) => {
+    const { enricher, state } = partitions[record.offset % PARTITIONS]!
+    return enricher.enrich(state, [readRaw(record, reading)])
   })
 }
 

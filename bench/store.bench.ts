@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { migrate, openStore, type Store } from '@millrace/store'
-import { type EnrichedBlocks, enrichedBlocks } from './enriched-blocks.ts'
+import { type EnrichedBlocks, enrichedBlocks, rawRecords } from './enriched-blocks.ts'
 import { type CpuByThread, cpuBetween, cpuByThread } from './measure-process.ts'
 
 const { values: args } = parseArgs({
@@ -62,7 +62,7 @@ const total = (before: CpuByThread, after: CpuByThread): number =>
 const dataDir = mkdtempSync(join(tmpdir(), 'millrace-bench-store-'))
 const store = await openStore({ dataDir })
 await migrate(store)
-const records = enrichedBlocks(HITS, RECORD)
+const records = enrichedBlocks(rawRecords(HITS, RECORD))
 const bytes = records.reduce((sum, { hits, sessions }) => sum + hits.length + sessions.length, 0)
 console.log(`${HITS.toLocaleString('en')} hits in records of ${RECORD}, ${Math.round(bytes / HITS)} bytes a hit`)
 for (const rows of args.rows.split(',')) await measure(store, records, Number(rows))

@@ -16,7 +16,18 @@ const COMMANDS = {
   check: () => runChecks(),
   e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'killpoints', 'model', 'containers']),
   bench: () =>
-    runScript('bench', 'bench', ['spine', 'fairness', 'log', 'enrich', 'store', 'kafka', 'query', 'sql-load']),
+    runScript('bench', 'bench', [
+      'spine',
+      'fairness',
+      'log',
+      'enrich',
+      'store',
+      'kafka',
+      'query',
+      'sql-load',
+      'overload',
+      'ratios',
+    ]),
   fuzz: () => runFuzz(Number(args[0] ?? 10)),
   cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
 }

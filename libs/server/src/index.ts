@@ -1,6 +1,6 @@
 export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 export type { Logger } from 'pino'
-export { Registry } from 'prom-client'
+export { Gauge, Registry } from 'prom-client'
 export { PROBLEM_TYPE, problemAnswer, problemOf, sendProblem } from './answer-problems.ts'
 export { createLogger } from './create-logger.ts'
 export { createServer, type Server, type ServerOptions } from './create-server.ts'

@@ -4,7 +4,7 @@ import type { Store } from '@millrace/store'
 import { createFacts } from './facts.ts'
 import type { AggregatorSettings } from './settings.ts'
 import { readEvidence } from './writer/evidence.ts'
-import { WRITER_LIMITS, type WriterLimits } from './writer/limits.ts'
+import { EMBEDDED_BATCH, WRITER_LIMITS, type WriterLimits } from './writer/limits.ts'
 import { startWriter, type Writer } from './writer/write.ts'
 
 export interface AggregatorOptions {
@@ -30,6 +30,6 @@ export async function startAggregator(options: AggregatorOptions): Promise<Write
     store,
     evidence: readEvidence(store),
     facts: createFacts(logger, registry),
-    limits: { ...WRITER_LIMITS, deadlineMs, ...(store.shared && ofServer), ...limits },
+    limits: { ...WRITER_LIMITS, deadlineMs, ...(store.shared ? ofServer : { batch: EMBEDDED_BATCH }), ...limits },
   })
 }

@@ -30,6 +30,8 @@ export interface CollectorOptions {
   readonly spoolDir?: string
   /** Epoch milliseconds. */
   readonly clock?: () => number
+  /** True = senders are told `overloaded`; default: never. */
+  readonly isFull?: () => boolean
   readonly limits?: Partial<BatchLimits & Pick<ShareLimits, 'shareAboveBytes' | 'maxWaitMs'>>
   readonly spoolLimits?: Partial<SpoolLimits & DrainTempo>
 }
@@ -81,7 +83,15 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     })
   let closing = false
   const isClosing = (): boolean => closing
-  const intake = { ...admissionOf(settings, config), sink, partitions, clock, facts, isClosing }
+  const intake = {
+    ...admissionOf(settings, config),
+    sink,
+    partitions,
+    clock,
+    facts,
+    isClosing,
+    isFull: options.isFull ?? (() => false),
+  }
   addHitsRoute(server, intake)
   addPixelRoute(server.app, intake)
   describeRoutes(server.app, HIT_OPERATIONS)
@@ -103,7 +113,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
 function admissionOf(
   settings: CollectorSettings,
   config: Intake['config'],
-): Omit<Intake, 'sink' | 'partitions' | 'clock' | 'facts' | 'isClosing'> {
+): Omit<Intake, 'sink' | 'partitions' | 'clock' | 'facts' | 'isClosing' | 'isFull'> {
   const { perSecond, everyAddress } = settings.MILLRACE_RATE_LIMIT_PER_ADDRESS
   const siteLimit = limitOf(settings.MILLRACE_RATE_LIMIT_PER_SITE)
   return {

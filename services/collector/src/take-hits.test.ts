@@ -211,6 +211,16 @@ describe('limits', () => {
     await collector.close()
   })
 
+  it('it takes no hit while too many wait to be stored', async () => {
+    let full = true
+    const collector = await runCollector({}, { isFull: () => full })
+    const refused = await post(collector, { url: page })
+    expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([503, 'overloaded', '1'])
+    full = false
+    expect((await post(collector, { url: page })).status).toBe(202)
+    await collector.close()
+  })
+
   it('it limits a site, and leaves others alone', async () => {
     const collector = await runCollector({ MILLRACE_RATE_LIMIT_PER_SITE: A_HIT_IN_TEN_SECONDS })
     collector.set('a', {})

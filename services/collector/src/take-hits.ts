@@ -31,6 +31,8 @@ export interface Intake {
   readonly facts: Facts
   /** True from the moment on that no hit is taken any more. */
   readonly isClosing: () => boolean
+  /** True while what was taken waits in too large a heap: no hit is taken for now. */
+  readonly isFull: () => boolean
 }
 
 /** A request, before its hits are looked at. */
@@ -56,10 +58,11 @@ export class AddressLimited extends MillraceError {
 
 /**
  * Who sends, and whether that one may now: before anything is spent on the body.
- * @throws MillraceError shutting_down, unauthorized, forbidden; AddressLimited
+ * @throws MillraceError shutting_down, overloaded, unauthorized, forbidden; AddressLimited
  */
 export function ask(intake: Intake, { headers, socketAddress }: Incoming): Asked {
   if (intake.isClosing()) throw new MillraceError('shutting_down', 'The collector is shutting down.')
+  if (intake.isFull()) throw new MillraceError('overloaded', 'Too many hits wait to be stored.')
   const caller = readCaller(intake.config, headers.authorization as string | undefined)
   const ip = intake.addressOf(socketAddress, headers)
   const asked: Asked = {

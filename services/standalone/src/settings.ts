@@ -5,6 +5,7 @@ import { ENRICHER_SETTINGS } from '@millrace/enricher'
 import { KAFKA_SETTINGS, kafkaOptions } from '@millrace/log'
 import { SERVER_SETTINGS } from '@millrace/server'
 import { integer, readSettings, type Setting, type SettingsOf, type SettingsSpec, secret, text } from '@millrace/shared'
+import { BACKLOG_SETTINGS } from './follow-backlog.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -85,6 +86,7 @@ export const STANDALONE_SETTINGS = {
   ...ENRICHER_COMMAND,
   ...AGGREGATOR_COMMAND,
   ...TOPIC_SETTINGS,
+  ...BACKLOG_SETTINGS,
 }
 export type StandaloneSettings = SettingsOf<typeof STANDALONE_SETTINGS>
 

@@ -16,6 +16,7 @@ import type { EmbeddedLog, EventLog } from '@millrace/log'
 import { createLogger, createServer, type Logger, requireKey, serveReference } from '@millrace/server'
 import type { Store } from '@millrace/store'
 import { assertRestored } from './backup/restore-backup.ts'
+import { followBacklog } from './follow-backlog.ts'
 import { ensureInstallation, openConfig } from './open-config.ts'
 import { ensureTopics, openEmbedded, openKafka } from './open-log.ts'
 import { openMigratedStore } from './open-store.ts'
@@ -86,7 +87,17 @@ export async function startStandalone(
   server.readiness.watch('pipeline', () => pipeline.problem())
   server.notices.set('geo', () => pipeline.geoNotice())
   server.readiness.watch('config', async () => config.problem())
-  const collector = await startCollector({ log, config, server, settings, clock, spoolDir: spoolDirOf(settings) })
+  const backlog = embedded && followBacklog(embedded, server, logger, settings.MILLRACE_BACKLOG_MAX_MB)
+  const isFull = (): boolean => backlog?.isFull() ?? false
+  const collector = await startCollector({
+    log,
+    config,
+    server,
+    settings,
+    clock,
+    isFull,
+    spoolDir: spoolDirOf(settings),
+  })
   registerQueryApi({ server, store, config, settings, clock, completeUntil: () => pipeline.completeUntil() })
   registerLedgerApi({ server, store, log, clock, completeUntil: () => pipeline.completeUntil() })
   const sql = await startSql({ server, settings, keys })
@@ -106,6 +117,7 @@ export async function startStandalone(
     places: placesOf(settings),
     async close() {
       await collector.close()
+      backlog?.close()
       await server.close()
       await sql.close()
       await rebuilds.close()

@@ -15,6 +15,6 @@ Millrace is ready on ${url}   (${places})
   add a site of your own:
     millrace site add blog --timezone Europe/Vienna
 
-  health ${url}/health   metrics ${url}/metrics   stop with Ctrl+C
+  all of the API ${url}/docs   health ${url}/health   metrics ${url}/metrics   stop with Ctrl+C
 `
 }

@@ -36,6 +36,8 @@ export interface EmbeddedLogOptions {
 export interface EmbeddedLog extends EventLog {
   /** A new line to the writer, to be transferred to another thread: see `attachEmbeddedLog`. */
   port(): MessagePort
+  /** Bytes of a topic that a group has still to work off, to about 256 KB: from its oldest uncommitted record to the end. */
+  backlogOf(group: string, topic: string): Promise<number>
   /** From now on nothing expires, however old. */
   holdRetention(): Promise<void>
   releaseRetention(): Promise<void>
@@ -125,6 +127,10 @@ class OpenedLog extends EmbeddedLogClient implements EmbeddedLog {
     const { port1, port2 } = new MessageChannel()
     this.client.ask('attach', { port: port1 }, [port1]).catch(() => port2.close())
     return port2
+  }
+
+  backlogOf(group: string, topic: string): Promise<number> {
+    return this.client.ask('backlog', { group, topic })
   }
 
   async holdRetention(): Promise<void> {

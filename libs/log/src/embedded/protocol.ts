@@ -13,6 +13,8 @@ export interface Operations {
   join: { ask: { group: string; topics: readonly string[] }; answer: { member: number; assignments: Assignment[] } }
   leave: { ask: { member: number }; answer: undefined }
   ensureTopics: { ask: { specs: readonly TopicSpec[]; hitPartitions: number }; answer: undefined }
+  /** Bytes from the oldest record that the group has not committed to the end of the topic. */
+  backlog: { ask: { group: string; topic: string }; answer: number }
   committed: { ask: { group: string; topic: string }; answer: [number, { offset: number; metadata: string }][] }
   offsetsForTime: { ask: { topic: string; timestampMs: number }; answer: number[] }
   /** Positions at or before the records [partition, offset], and the generation in which they hold. */

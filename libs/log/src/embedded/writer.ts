@@ -149,6 +149,8 @@ export class Writer {
         return this.#ensureTopics(request.specs, request.hitPartitions)
       case 'committed':
         return [...this.#offsets.committed(request.group, request.topic)]
+      case 'backlog':
+        return this.#backlog(request)
       case 'offsetsForTime': {
         const { log } = this.#topic(request.topic)
         return Array.from(log.ends, (_, partition) => log.offsetForTime(partition, request.timestampMs))
@@ -179,6 +181,15 @@ export class Writer {
     const { log } = this.#topic(topic)
     const positions = wanted.map(([partition, offset]) => log.locate(partition, offset))
     return { generation: log.shared.generation, positions }
+  }
+
+  #backlog({ group, topic }: Operations['backlog']['ask']): number {
+    const { log } = this.#topic(topic)
+    const committed = this.#offsets.committed(group, topic)
+    const places = Array.from(log.lows, (low, partition) =>
+      log.locate(partition, Math.max(low, committed.get(partition)?.offset ?? 0)),
+    )
+    return log.durable - Math.min(...places)
   }
 
   #join(client: Client, { group, topics }: Operations['join']['ask']): Operations['join']['answer'] {

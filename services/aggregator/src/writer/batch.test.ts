@@ -85,7 +85,7 @@ describe('Queue', () => {
       bytes: 64 * 1024 * 1024,
       months: 2,
       lingerMs: 500,
-      busyLingerMs: 1_000,
+      busyLingerMs: 1_500,
       busyRows: 2_000,
     })
   })

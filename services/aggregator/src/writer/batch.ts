@@ -18,8 +18,9 @@ export const BATCH_LIMITS: BatchLimits = {
   bytes: 64 << 20,
   months: 2,
   lingerMs: 500,
-  busyLingerMs: 1_000,
-  // An insert costs some 50 ms of a core however small it is: from some 4,000 hits a second on, half as many are enough.
+  busyLingerMs: 1_500,
+  // An insert costs some 50 ms of a core however small it is, and each of its parts is merged again and again: from some
+  // 4,000 hits a second on, a third as many are enough.
   busyRows: 2_000,
 }
 

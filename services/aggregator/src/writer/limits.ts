@@ -18,6 +18,12 @@ export interface WriterLimits {
   readonly waitForDeadline: boolean
 }
 
+/**
+ * Of the engine in this process: what waits and what it makes of it is our own memory. More than this comes in a second
+ * only while a backlog is worked off.
+ */
+export const EMBEDDED_BATCH: BatchLimits = { ...BATCH_LIMITS, rows: 50_000, bytes: 24 << 20 }
+
 export const WRITER_LIMITS: WriterLimits = {
   batch: BATCH_LIMITS,
   backoff: { firstMs: 100, mostMs: 15_000 },

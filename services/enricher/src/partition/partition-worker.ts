@@ -62,8 +62,8 @@ interface Delivery {
 
 /** Raw bytes of a batch at most; when more than PAUSE_BYTES wait, the delivery pauses. */
 const BATCH_BYTES = 4 << 20
-const PAUSE_BYTES = 16 << 20
-const RESUME_BYTES = 6 << 20
+const PAUSE_BYTES = 6 << 20
+const RESUME_BYTES = 3 << 20
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
 
