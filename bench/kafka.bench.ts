@@ -12,11 +12,12 @@ import { parseArgs } from 'node:util'
 import { openKafkaLog } from '@millrace/log'
 import { HITS_RAW } from '@millrace/shared'
 import { openStore } from '@millrace/store'
-import { query, waitUntil } from '@millrace/testing'
+import { waitUntil } from '@millrace/testing'
 import { type Cluster, startCluster } from '../infra/cluster/cluster.mjs'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuOfProcess } from './measure-process.ts'
+import { untilCounted } from './until-counted.ts'
 
 // Leave no process behind.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
@@ -113,16 +114,8 @@ async function untilSpoolIsEmpty(cluster: Cluster): Promise<void> {
   await waitUntil('the spool is empty', isEmpty, COMPLETE_MS)
 }
 
-/** Every hit that was accepted before the call is counted. */
-async function untilComplete(cluster: Cluster): Promise<void> {
-  const now = Date.now()
-  const body = { site: 'bench', period: 'today', metrics: ['page_views'] }
-  await waitUntil(
-    'everything is counted',
-    async () => Date.parse((await query(cluster.urlOf('aggregator-1'), body)).complete_until) >= now,
-    COMPLETE_MS,
-  )
-}
+const untilComplete = (cluster: Cluster): Promise<void> =>
+  untilCounted(cluster.urlOf('aggregator-1'), 'bench', COMPLETE_MS)
 
 /** Kept rows by site. */
 async function keptBySite(cluster: Cluster): Promise<Map<string, number>> {

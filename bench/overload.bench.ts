@@ -11,10 +11,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openStore } from '@millrace/store'
-import { freePort, type Product, query, startProduct, waitUntil } from '@millrace/testing'
+import { freePort, type Product, startProduct } from '@millrace/testing'
 import { type LoadOptions, type LoadProcess, type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { memoryOf } from './measure-process.ts'
+import { completeUntil, untilCounted } from './until-counted.ts'
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
@@ -47,18 +48,7 @@ const load: Partial<LoadOptions> = {
   resend: false,
 }
 
-/** Milliseconds that reports are behind. */
-async function behind(product: Product): Promise<number> {
-  const body = { site: SITES[0], period: 'today', metrics: ['page_views'] }
-  const askedAt = Date.now()
-  return Math.max(0, askedAt - Date.parse((await query(product.url, body)).complete_until))
-}
-
-async function complete(product: Product): Promise<void> {
-  const since = Date.now()
-  const isComplete = async (): Promise<boolean> => Date.now() - (await behind(product)) >= since
-  await waitUntil('everything is counted', isComplete, 900_000)
-}
+const complete = (product: Product): Promise<void> => untilCounted(product.url, SITES[0]!, 900_000)
 
 /** Hits a second from the first request until all that was accepted is in reports. */
 async function storedPerSecond(product: Product): Promise<{ rate: number; report: LoadReport }> {
@@ -78,7 +68,7 @@ async function follow(product: Product, running: LoadProcess, seconds: number): 
     const [took, sent] = [last.seconds - at, last.answeredHits - accepted]
     const turnedAway = last.refusedHits - refused
     ;[accepted, refused, at] = [last.answeredHits, last.refusedHits, last.seconds]
-    const behindMs = await behind(product)
+    const behindMs = Math.max(0, Date.now() - (await completeUntil(product.url, SITES[0]!)))
     const rssMb = memoryOf(product.pid).nowMb
     moments.push({ second: at, accepted: sent / took, refused: turnedAway / took, behindMs, rssMb })
     console.error(`${Math.round(at)} s: ${count(sent / took)} accepted/s, ${Math.round(rssMb)} MB`)

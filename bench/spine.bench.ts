@@ -10,10 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openStore } from '@millrace/store'
-import { freePort, type Product, pageView, postHits, query, startProduct, waitUntil } from '@millrace/testing'
+import { freePort, type Product, pageView, postHits, query, startProduct } from '@millrace/testing'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
+import { untilCounted } from './until-counted.ts'
 
 // Leave no process behind.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
@@ -109,16 +110,7 @@ async function probe(product: Product, until: Promise<unknown>): Promise<number[
   return times
 }
 
-/** Every hit that was accepted before the call is counted. */
-async function complete(product: Product): Promise<void> {
-  const now = Date.now()
-  const body = { site: PROBE, period: 'today', metrics: ['page_views'] }
-  await waitUntil(
-    'everything is counted',
-    async () => Date.parse((await query(product.url, body)).complete_until) >= now,
-    300_000,
-  )
-}
+const complete = (product: Product): Promise<void> => untilCounted(product.url, PROBE, 300_000)
 
 /** Kept rows by site, read from the folder of the stopped product. */
 async function keptBySite(dataDir: string): Promise<Map<string, number>> {

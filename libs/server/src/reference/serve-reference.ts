@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { describeRoutes, knownOf } from './describe-routes.ts'
 import { type DescribedRoute, type OpenApi, writeOpenApi } from './openapi-document.ts'
-import type { Operation, Operations } from './operation.ts'
+import { json, type Operation, type Operations, TEXT } from './operation.ts'
 import { PAGE_POLICY, writePage } from './reference-page.ts'
 
 const OWN: Operations = {
@@ -9,12 +9,12 @@ const OWN: Operations = {
     tag: 'Operation',
     summary: 'This description, as an OpenAPI 3.1 document',
     description: 'Of the routes that this service has.',
-    answers: { 200: { description: 'The document', content: { 'application/json': { schema: { type: 'object' } } } } },
+    answers: { 200: { description: 'The document', content: json({ type: 'object' }) } },
   },
   'GET /docs': {
     tag: 'Operation',
     summary: 'The same for people, as one page without scripts',
-    answers: { 200: { description: 'The page', content: { 'text/html': { schema: { type: 'string' } } } } },
+    answers: { 200: { description: 'The page', content: { 'text/html': { schema: TEXT } } } },
   },
 }
 
