@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { ERROR_CODES, type ErrorCode, type FieldError, MillraceError, type Problem, problem } from '@millrace/shared'
 import type { FastifyError, FastifyReply } from 'fastify'
-import { type Answer, answerOf } from './direct-routes.ts'
+import { type Answer, answerOf } from './direct/answer.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 

@@ -4,6 +4,7 @@ import { open, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type EmbeddedConnection, EmbeddedLane } from './embedded-lane.ts'
 import type { Engine, InsertStatement } from './engine.ts'
+import { lowerMerges } from './lower-merges.ts'
 import { literal } from './sql-text.ts'
 import { type CommandOptions, type QueryOptions, StoreUnavailable } from './store.ts'
 import { toStoreError } from './store-error.ts'
@@ -34,7 +35,9 @@ export async function openEmbeddedEngine({ dataDir, role, queryConnections }: Em
     const queries = Array.from({ length: role === 'write' ? 1 : queryConnections }, openLane)
     const inserts = role === 'read' ? null : openLane()
     if (inserts) emptySpool(spool)
-    return new EmbeddedEngine({ queries, inserts, admin: openLane(), spool })
+    const admin = openLane()
+    lowerMerges()
+    return new EmbeddedEngine({ queries, inserts, admin, spool })
   } catch (error) {
     throw new StoreUnavailable(
       `The embedded ClickHouse cannot open ${path} (does another process use it?): ${(error as Error).message}`,

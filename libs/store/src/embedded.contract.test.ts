@@ -1,5 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { CLUSTER_COMMAND_SETTINGS, CLUSTER_INSERT_SETTINGS, onCluster } from './cluster.ts'
@@ -42,6 +42,17 @@ describe('the embedded store', () => {
     expect(await count()).toEqual([{ n: '2' }])
     await expect(reader.insert(insert)).rejects.toThrow(StoreUnavailable)
     await Promise.all([reader.close(), writer.close()])
+  })
+
+  it.runIf(process.platform === 'linux')('merges only when nobody else wants a processor', async () => {
+    const store = await openStore({ dataDir })
+    const merges = readdirSync('/proc/self/task').filter(
+      (thread) => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim() === 'MergeMutate',
+    )
+    expect(merges.length).toBeGreaterThan(0)
+    for (const thread of merges) expect(getPriority(Number(thread))).toBe(10)
+    expect(getPriority()).toBeLessThan(10)
+    await store.close()
   })
 
   it('knows every setting that inserts name', async () => {

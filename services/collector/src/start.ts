@@ -32,6 +32,8 @@ export interface CollectorOptions {
   readonly clock?: () => number
   /** True = senders are told `overloaded`; default: never. */
   readonly isFull?: () => boolean
+  /** Milliseconds for which the answers to durable hits are held back just now; default: 0. */
+  readonly holdBackMs?: () => number
   readonly limits?: Partial<BatchLimits & Pick<ShareLimits, 'shareAboveBytes' | 'maxWaitMs'>>
   readonly spoolLimits?: Partial<SpoolLimits & DrainTempo>
 }
@@ -91,6 +93,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     facts,
     isClosing,
     isFull: options.isFull ?? (() => false),
+    holdBackMs: options.holdBackMs ?? (() => 0),
   }
   addHitsRoute(server, intake)
   addPixelRoute(server.app, intake)
@@ -113,7 +116,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
 function admissionOf(
   settings: CollectorSettings,
   config: Intake['config'],
-): Omit<Intake, 'sink' | 'partitions' | 'clock' | 'facts' | 'isClosing' | 'isFull'> {
+): Omit<Intake, 'sink' | 'partitions' | 'clock' | 'facts' | 'isClosing' | 'isFull' | 'holdBackMs'> {
   const { perSecond, everyAddress } = settings.MILLRACE_RATE_LIMIT_PER_ADDRESS
   const siteLimit = limitOf(settings.MILLRACE_RATE_LIMIT_PER_SITE)
   return {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type RunningCollector, runCollector } from './collector.fixture.ts'
 import { parseTrustedProxies } from './trusted-proxies.ts'
 
@@ -218,6 +218,17 @@ describe('limits', () => {
     expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([503, 'overloaded', '1'])
     full = false
     expect((await post(collector, { url: page })).status).toBe(202)
+    await collector.close()
+  })
+
+  it('it holds the answer back as long as it is told to, but not the hit', async () => {
+    const collector = await runCollector({}, { holdBackMs: () => 400 })
+    const sentAt = performance.now()
+    const answer = post(collector, { url: page })
+    await vi.waitFor(async () => expect(await collector.lines()).toHaveLength(1), 20_000)
+    expect((await answer).status).toBe(202)
+    // Timers are a millisecond early at times.
+    expect(performance.now() - sentAt).toBeGreaterThan(395)
     await collector.close()
   })
 

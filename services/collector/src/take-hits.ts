@@ -33,6 +33,8 @@ export interface Intake {
   readonly isClosing: () => boolean
   /** True while what was taken waits in too large a heap: no hit is taken for now. */
   readonly isFull: () => boolean
+  /** How long senders wait for their answer beyond the moment at which their hits are durable, in milliseconds. */
+  readonly holdBackMs: () => number
 }
 
 /** A request, before its hits are looked at. */

@@ -16,6 +16,8 @@ export const BACKLOG_SETTINGS = {
 
 /** What waits in the embedded log to be enriched and stored, while somebody follows it. */
 export interface Backlog {
+  /** What waits, in bytes. */
+  bytes(): number
   /** More waits than may. */
   isFull(): boolean
   close(): void
@@ -33,6 +35,7 @@ export function followBacklog(
 ): Backlog {
   const limit = maxMb > 0 ? maxMb * 2 ** 20 : Number.POSITIVE_INFINITY
   let full = false
+  let bytes = 0
   const gauge = new Gauge({
     name: 'millrace_backlog_bytes',
     help: 'Bytes of the embedded log that wait to be enriched and stored',
@@ -43,8 +46,9 @@ export function followBacklog(
       log.backlogOf(ENRICHER_GROUP, HITS_RAW.name),
       log.backlogOf(AGGREGATOR_GROUP, HITS_ENRICHED.name),
     ])
-    gauge.set(raw + enriched)
-    tell(raw + enriched >= limit)
+    bytes = raw + enriched
+    gauge.set(bytes)
+    tell(bytes >= limit)
   }
   function tell(isFull: boolean): void {
     if (isFull === full) return
@@ -61,5 +65,5 @@ export function followBacklog(
     await look().catch(() => {})
     looking = false
   }, POLL_MS)
-  return { isFull: () => full, close: () => clearInterval(timer) }
+  return { bytes: () => bytes, isFull: () => full, close: () => clearInterval(timer) }
 }

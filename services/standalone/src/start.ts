@@ -21,6 +21,7 @@ import { ensureInstallation, openConfig } from './open-config.ts'
 import { ensureTopics, openEmbedded, openKafka } from './open-log.ts'
 import { openMigratedStore } from './open-store.ts'
 import { OPERATOR_ROUTES, registerOperatorApi } from './operate/register-operator-api.ts'
+import { paceAnswers } from './pace-answers.ts'
 import { type Pipeline, startPipeline } from './pipeline-client.ts'
 import { AT_ONCE, type Reach } from './reach.ts'
 import { isLoopback, type StandaloneSettings, spoolDirOf } from './settings.ts'
@@ -31,6 +32,8 @@ import { whileWaiting } from './while-waiting.ts'
 /** How long a graceful stop waits until what was accepted is in the store; what is left is done at the next start. */
 const DRAIN_MS = 10_000
 const DRAIN_POLL_MS = 50
+/** As long as less waits in the log, nobody asks how late reports are. */
+const BUSY_BYTES = 8 << 20
 /** Site of hits that name none: there from the first start on where only this machine can send. */
 const FIRST_SITE = 'default'
 
@@ -89,6 +92,8 @@ export async function startStandalone(
   server.readiness.watch('config', async () => config.problem())
   const backlog = embedded && followBacklog(embedded, server, logger, settings.MILLRACE_BACKLOG_MAX_MB)
   const isFull = (): boolean => backlog?.isFull() ?? false
+  const completeUntil = () => pipeline.completeUntil()
+  const pace = backlog && paceAnswers({ isBusy: () => backlog.bytes() > BUSY_BYTES, completeUntil, clock }, server)
   const collector = await startCollector({
     log,
     config,
@@ -96,14 +101,14 @@ export async function startStandalone(
     settings,
     clock,
     isFull,
+    ...(pace && { holdBackMs: pace.holdBackMs }),
     spoolDir: spoolDirOf(settings),
   })
-  registerQueryApi({ server, store, config, settings, clock, completeUntil: () => pipeline.completeUntil() })
-  registerLedgerApi({ server, store, log, clock, completeUntil: () => pipeline.completeUntil() })
+  registerQueryApi({ server, store, config, settings, clock, completeUntil })
+  registerLedgerApi({ server, store, log, clock, completeUntil })
   const sql = await startSql({ server, settings, keys })
   const writer = openConfigWriter(log, config, clock)
   registerAdminApi({ server, config, writer })
-  const completeUntil = () => pipeline.completeUntil()
   const rebuilds = registerRebuildApi({ server, store, config, settings, clock, completeUntil })
   const folders = { dataDir: settings.MILLRACE_DATA_DIR, spoolDir: spoolDirOf(settings) }
   const backup = isLocal(settings) ? { ...folders, completeUntil, hold: () => pipeline.hold() } : null
@@ -117,6 +122,7 @@ export async function startStandalone(
     places: placesOf(settings),
     async close() {
       await collector.close()
+      pace?.close()
       backlog?.close()
       await server.close()
       await sql.close()

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { MillraceError } from '@millrace/shared'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
@@ -11,11 +10,10 @@ export function collectBody(
   request: IncomingMessage,
   maxBytes: number,
   done: (body: Buffer) => void,
-  tooLarge: (error: MillraceError) => void,
+  tooLarge: () => void,
 ): void {
-  const refuse = (): void => tooLarge(new MillraceError('body_too_large', `The body is larger than ${maxBytes} bytes.`))
   if (Number(request.headers['content-length']) > maxBytes) {
-    refuse()
+    tooLarge()
     return
   }
   let body = EMPTY
@@ -24,7 +22,7 @@ export function collectBody(
     if (isOver) return
     isOver = body.length + chunk.length > maxBytes
     // As a rule it comes in one piece.
-    if (isOver) refuse()
+    if (isOver) tooLarge()
     else body = body.length === 0 ? chunk : Buffer.concat([body, chunk])
   })
   request.on('end', () => {

@@ -1,0 +1,60 @@
+import { Gauge, type Server } from '@millrace/server'
+
+const POLL_MS = 250
+/** Reports that are further behind than this are late: under load an insert waits for 1.5 s and takes some tenths. */
+const LATE_MS = 2_500
+const SLOWER = 1.5
+const FASTER = 0.8
+const SHORTEST_MS = 4
+/** Far below the patience of senders. */
+const LONGEST_MS = 500
+
+/** How long answers are held back, while somebody follows how late reports are. */
+export interface Pace {
+  /** Milliseconds from the moment at which hits are durable until their sender is told; 0 = none. */
+  holdBackMs(): number
+  close(): void
+}
+
+/** What tells how late reports are. */
+export interface Lateness {
+  /** False = nothing worth a question waits to be stored. */
+  readonly isBusy: () => boolean
+  /** Epoch milliseconds up to which every hit is in reports. */
+  readonly completeUntil: () => Promise<number>
+  readonly clock: () => number
+}
+
+/**
+ * Holds answers back while hits come in faster than they are stored: whoever sends the next hits when the last are answered
+ * then sends as many as fit, and reports stay a few seconds behind. Hits are durable before, and those who do not wait for
+ * answers are not slowed down: what they send waits in the log.
+ */
+export function paceAnswers({ isBusy, completeUntil, clock }: Lateness, { registry }: Pick<Server, 'registry'>): Pace {
+  let holdBackMs = 0
+  const gauge = new Gauge({
+    name: 'millrace_answer_held_back_ms',
+    help: 'Milliseconds for which answers to hits are held back, because reports are late',
+    registers: [registry],
+  })
+  async function look(): Promise<void> {
+    const isLate = isBusy() && clock() - (await completeUntil()) > LATE_MS
+    holdBackMs = nextHoldBack(holdBackMs, isLate)
+    gauge.set(holdBackMs)
+  }
+  let looking = false
+  const timer = setInterval(async () => {
+    if (looking) return
+    looking = true
+    // A pipeline that does not answer any more is told of elsewhere.
+    await look().catch(() => {})
+    looking = false
+  }, POLL_MS)
+  return { holdBackMs: () => holdBackMs, close: () => clearInterval(timer) }
+}
+
+/** Milliseconds after those before. */
+export function nextHoldBack(before: number, isLate: boolean): number {
+  if (isLate) return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.round(before * SLOWER)))
+  return before <= SHORTEST_MS ? 0 : Math.round(before * FASTER)
+}
