@@ -2,7 +2,7 @@ import type { EmbeddedLog } from '@millrace/log'
 import { Gauge, type Logger, type Server } from '@millrace/server'
 import { AGGREGATOR_GROUP, ENRICHER_GROUP, HITS_ENRICHED, HITS_RAW, integer } from '@millrace/shared'
 
-const POLL_MS = 250
+const POLL_MS = 1_000
 
 /** Of the process that takes hits and stores them. */
 export const BACKLOG_SETTINGS = {
