@@ -149,6 +149,23 @@ describe('a connection', () => {
     expect(await read).toContain('"body":"wait"')
   })
 
+  it.each([
+    ['before a request is whole', post('abc').slice(0, -1)],
+    ['in the middle of a head', 'POST /fast HTTP/1.1\r\nHo'],
+    ['behind an answered request and half a second one', post('wait') + post('abc').slice(0, -1)],
+    ['behind an answered request and what is no request', `${post('wait')}nothing`],
+    ['before anything', ''],
+  ])('it survives a sender who ends %s', async (_, text) => {
+    const socket = open()
+    const read = untilClosed(socket)
+    socket.end(text)
+    expect((await read).includes('"body":"wait"')).toBe(text.includes('wait'))
+    const next = open()
+    const answered = answers(next, 1)
+    next.write(post('x'))
+    expect(await answered).toContain('"body":"x"')
+  })
+
   it('it reads no further while answers are not read', async () => {
     const socket = open()
     socket.pause()

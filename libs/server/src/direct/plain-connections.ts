@@ -139,7 +139,7 @@ class PlainConnection {
     if (socket.destroyed) return
     const isLast = this.#hasEnded || this.#around.isClosing()
     const hasRoom = this.#write(answer, isLast)
-    if (isLast) socket.end()
+    if (isLast) socket.destroySoon()
     else if (hasRoom) this.#goOn()
     else {
       // Who does not read its answers gets no more of them.
@@ -184,6 +184,11 @@ class PlainConnection {
   /** Node goes on with what has come, as if it came now. */
   #leave(): void {
     const socket = this.#socket
+    // Nothing can be given to a stream that has ended.
+    if (this.#hasEnded) {
+      this.destroy()
+      return
+    }
     socket.off('data', this.#onData)
     socket.off('end', this.#onEnd)
     socket.off('error', this.#onError)
