@@ -1,21 +1,29 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from '@millrace/server'
 import { csvLines } from './csv.ts'
-import type { Report } from './report.ts'
+import type { LargeReport } from './report.ts'
+import type { Sized } from './rows.ts'
 
 /** Up to so many rows an answer is one text; a larger one is written while it is sent. */
 const STREAM_ABOVE_ROWS = 1_000
 const CHUNK_ROWS = 500
 
 /** Sends a report as JSON, or as CSV to who likes that better. */
-export function answerReport(report: Report, completeUntil: string, request: FastifyRequest, reply: FastifyReply) {
+export function answerReport(report: LargeReport, completeUntil: string, request: FastifyRequest, reply: FastifyReply) {
   reply.header('cache-control', 'no-store').header('vary', 'accept')
   if (wantsCsv(request.headers.accept)) {
     reply.header('content-type', 'text/csv; charset=utf-8; header=present')
     return reply.send(textOf(csvLines(report), report.rows.length))
   }
+  const { rows, totals, row_count, ...head } = report
+  return answerJson({ ...head, rows, totals, row_count, complete_until: completeUntil }, reply)
+}
+
+/** Sends an object as JSON, its lists in chunks if there are many rows. */
+export function answerJson(body: object, reply: FastifyReply) {
+  const rows = Object.values(body).reduce<number>((sum, value) => sum + (isList(value) ? value.length : 0), 0)
   reply.header('content-type', 'application/json; charset=utf-8')
-  return reply.send(textOf(jsonPieces(report, completeUntil), report.rows.length))
+  return reply.send(textOf(jsonPieces(body), rows))
 }
 
 /** The text at once, or in chunks of some rows as the client takes them. */
@@ -33,12 +41,30 @@ function* inChunks(pieces: Iterable<string>): Generator<string> {
   yield chunk.join('')
 }
 
-/** The report as JSON, in the order of its fields. */
-function* jsonPieces({ rows, totals, row_count, ...head }: Report, completeUntil: string): Generator<string> {
-  yield `${JSON.stringify(head).slice(0, -1)},"rows":[`
-  for (const [i, row] of rows.entries()) yield i === 0 ? JSON.stringify(row) : `,${JSON.stringify(row)}`
-  yield `],${JSON.stringify({ totals, row_count, complete_until: completeUntil }).slice(1)}`
+/** The object as JSON.stringify writes it, each row of its lists by itself. */
+function* jsonPieces(body: object): Generator<string> {
+  let before = '{'
+  for (const [name, value] of Object.entries(body)) {
+    if (value === undefined) continue
+    const start = `${before}${JSON.stringify(name)}:`
+    before = ','
+    if (!isList(value)) {
+      yield `${start}${JSON.stringify(value)}`
+      continue
+    }
+    yield `${start}[`
+    let comma = ''
+    for (const row of value) {
+      yield `${comma}${JSON.stringify(row)}`
+      comma = ','
+    }
+    yield ']'
+  }
+  yield before === '{' ? '{}' : '}'
 }
+
+const isList = (value: unknown): value is Sized<unknown> =>
+  typeof value === 'object' && value !== null && Symbol.iterator in value
 
 /** Whether a client likes CSV better than JSON. */
 export function wantsCsv(accept = ''): boolean {

@@ -1,8 +1,8 @@
-import type { Report } from './report.ts'
+import type { LargeReport } from './report.ts'
 import type { Values } from './rows.ts'
 
 /** The lines of a report as CSV (RFC 4180): dimensions, metrics, and with a comparison `previous_…` and `growth_…`. */
-export function* csvLines({ query, rows }: Report): Generator<string> {
+export function* csvLines({ query, rows }: LargeReport): Generator<string> {
   const metrics = query.metrics as string[]
   const names = [...(query.dimensions as string[]), ...metrics]
   const compared = 'compare' in query

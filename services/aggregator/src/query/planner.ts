@@ -1,12 +1,13 @@
 import { type Bucket, type BucketUnit, bucketsOf } from './buckets.ts'
 import { isTime } from './dimensions.ts'
-import { measuresOf, PARTS, type Part } from './metrics.ts'
+import { METRICS, type Metric, type MetricName, measuresOf, PARTS, type Part } from './metrics.ts'
 import type { Order, ReportQuery } from './parse-query.ts'
 import type { Range } from './period.ts'
 import { alias, type Question } from './question.ts'
 import { chooseSource, isByDay, type Source, type SourceContext } from './source.ts'
 import {
   combine,
+  countsFew,
   foldsPages,
   fromDailyHits,
   fromDailyPages,
@@ -43,6 +44,17 @@ export interface Plan {
   readonly totalsInRows: boolean
   /** One of the rows is the totals, with `is_total` = 1; it is missing where nothing was counted. */
   readonly rolledUp: boolean
+  /** A cheaper way to the rows, which may fail; null = there is none. */
+  readonly few: Few | null
+}
+
+/**
+ * First the paths that are likely to be on the page of rows, then the rows from the first one on (one that is too far up may
+ * have pushed others down). If another path is among these, `rows` of the plan are to be asked.
+ */
+interface Few {
+  readonly likely: Statement
+  rows(likely: readonly string[]): Statement
 }
 
 /** Values of the dimensions that are not time, one list for each row: `keys[i]` belongs to `dimensions[i]` of the query. */
@@ -63,6 +75,14 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
   const isDaily = source === 'daily_totals' && totalsSource === 'daily_totals'
   const viewsFrom = chooseSource({ ...query, metrics: ['page_views'] }, range, context)
   const rolledUp = fill && isAll && isDaily && question.dimensions.length === 1
+  const rows = (more: Partial<Question>, page: Pick<ReportQuery, 'limit' | 'offset'>): Statement =>
+    rowsStatement(
+      source,
+      { ...question, rolledUp, ...more },
+      { ...query, ...page },
+      { fill, keys, totals: totalsInRows, viewsFrom },
+    )
+  const fromFirst = { limit: query.offset + query.limit, offset: 0 }
   return {
     source,
     totalsSource,
@@ -70,14 +90,42 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
     byDay: question.byDay,
     buckets: question.buckets,
     fill,
-    rows:
-      question.dimensions.length > 0
-        ? rowsStatement(source, { ...question, rolledUp }, query, { fill, keys, totals: totalsInRows, viewsFrom })
-        : null,
+    rows: question.dimensions.length > 0 ? rows({}, query) : null,
     totals: totalsStatement(totalsSource, ask({ ...query, dimensions: [] }, range, context.siteZone)),
     totalsInRows,
     rolledUp,
+    few:
+      keys === null && viewsFrom === 'daily_pages' && countsFew(question) && isByCounts(query)
+        ? { likely: likelyPaths(query, question), rows: (likely) => rows({ likely }, fromFirst) }
+        : null,
   }
+}
+
+/** More rows are asked for as they are: most of all paths would be likely. */
+const FEW_ROWS = 50
+
+/**
+ * Whether a number that is too high for distinct ids can put a row too far up only, where it shows: rates of them, or the
+ * lowest first, it would hide.
+ */
+function isByCounts(query: ReportQuery): boolean {
+  if (query.offset + query.limit > FEW_ROWS) return false
+  return fullOrder(query).every(({ field, direction }) => {
+    if (!(field in METRICS)) return true
+    const { of, per }: Metric = METRICS[field as MetricName]
+    if (per === undefined && direction === 'desc') return true
+    return [of, per].every((measure) => measure !== 'visitors' && measure !== 'sessions')
+  })
+}
+
+/** The paths with most page views: three times as many as rows are to be shown. */
+function likelyPaths(query: ReportQuery, question: Question): Statement {
+  const binder = createBinder()
+  const views: Question = { ...question, metrics: ['page_views'] }
+  const order = ['m_page_views DESC', 'd0']
+  const limit = 3 * (query.offset + query.limit)
+  const sql = `${fromDailyPages(views, binder)}\nORDER BY ${order.join(', ')}\nLIMIT ${binder.bind('limit', 'UInt32', limit)}`
+  return { sql, params: binder.params }
 }
 
 /** A query over a range, without how its rows are shown. */

@@ -28,6 +28,8 @@ export interface Question {
   readonly keptFrom: number | null
   /** The totals come as one more row, with `is_total` = 1: of one dimension, from the totals of days. */
   readonly rolledUp?: boolean
+  /** Of these paths distinct visitors and sessions are counted, of all others their hits: see countsFew. */
+  readonly likely?: readonly string[]
 }
 
 /** Alias of a dimension in every SELECT. Columns keep their names to themselves: an alias would hide them. */

@@ -47,7 +47,7 @@ export function readParameters(text: string): Record<string, unknown> {
 
 function readParameter(name: string, value: string, errors: FieldError[]): unknown {
   if (LISTS.includes(name)) return value === '' ? [] : value.split(',')
-  if (NUMBERS.includes(name)) return /^\d{1,15}$/.test(value) ? Number(value) : value
+  if (NUMBERS.includes(name)) return /^-?\d{1,15}$/.test(value) ? Number(value) : value
   if (name === 'include_bots')
     return value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value
   if (name === 'order_by') {

@@ -6,7 +6,7 @@ import { queryFacts } from './facts.ts'
 import { QUERY_OPERATIONS } from './operations.ts'
 import { parseQuery } from './parse-query.ts'
 import { MAX_QUERY_BYTES, readBody, readParameters } from './read-request.ts'
-import { makeReport } from './report.ts'
+import { makeLargeReport } from './report.ts'
 import { REPORT_OPERATIONS } from './reports/operations.ts'
 import { addReportRoutes } from './reports/register-reports.ts'
 import { contextOf, type QueryApi } from './site-context.ts'
@@ -41,7 +41,7 @@ async function answer(body: unknown, asking: Asking, request: FastifyRequest, re
   const context = contextOf(body, asking.api, request, nowMs)
   const query = parseQuery(body, context)
   const { answered, completeUntil } = await askStore(asking, reply, (store) =>
-    makeReport(query, { store, siteZone: context.siteZone, nowMs }),
+    makeLargeReport(query, { store, siteZone: context.siteZone, nowMs }),
   )
   return answerReport(answered, completeUntil, request, reply)
 }

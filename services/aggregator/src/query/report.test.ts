@@ -254,11 +254,13 @@ describe('a report', () => {
       expect([plan.source, plan.sketch.rows]).toEqual(['daily_totals', true])
       const statement = plan.rows ?? plan.totals
       const stored = await store.query<StoredRow>(statement.sql, { params: statement.params })
-      const rows = readRows(
-        stored.filter(({ is_total }) => !is_total),
-        query,
-        plan,
-      ).map((row) => ({
+      const rows = [
+        ...readRows(
+          stored.filter(({ is_total }) => !is_total),
+          query,
+          plan,
+        ),
+      ].map((row) => ({
         ...showKeys(row, query, plan.buckets),
         ...row.values,
       }))

@@ -12,8 +12,10 @@ import {
   emptyValues,
   fillRows,
   type Key,
+  mapSized,
   type Row,
   readRows,
+  type Sized,
   type StoredRow,
   showKeys,
   sortRows,
@@ -28,14 +30,19 @@ import { findZone, startOfDay } from './zones.ts'
 export type ReportRow = Record<string, Key | Values | null>
 
 /** The answer to a query. */
-export interface Report {
+export interface Report extends Omit<LargeReport, 'rows'> {
+  readonly rows: readonly ReportRow[]
+}
+
+/** The answer to a query, of which each row is made when it is read: there may be 100,000. */
+export interface LargeReport {
   readonly query: Record<string, unknown>
   readonly source: Source
   /** Where the totals come from, if from elsewhere. */
   readonly totals_source?: Source
   /** Average relative error of `visitors`: 0 = exact. Only if visitors were asked. */
   readonly visitors_error?: number
-  readonly rows: readonly ReportRow[]
+  readonly rows: Sized<ReportRow>
   readonly totals: ReportRow
   /** Rows that there are without limit and offset. */
   readonly row_count: number
@@ -53,6 +60,12 @@ export interface ReportTools {
  * @throws MillraceError query_invalid for what only the store can judge (a pattern, the length of `all`); errors of the store as they are
  */
 export async function makeReport(query: ReportQuery, tools: ReportTools): Promise<Report> {
+  const report = await makeLargeReport(query, tools)
+  return { ...report, rows: [...report.rows] }
+}
+
+/** The same, with its rows yet to be made. @throws as makeReport */
+export async function makeLargeReport(query: ReportQuery, tools: ReportTools): Promise<LargeReport> {
   await checkPatterns(query.filter, tools.store)
   if (asksGoals(query)) await checkGoalPatterns(query.goals, tools.store)
   const { range, context } = await survey(query, tools)
@@ -65,14 +78,14 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
     previous && isFree ? readBefore(query, previous, context, null, tools) : null,
   ])
   const before = previous && (free ?? (await readBefore(query, previous, context, keysOf(query, page.rows), tools)))
-  const compared = before && compare(query, plan, page.rows, before)
-  const rows = page.rows.map((row, i) => ({
+  const compared = before && compare(query, plan, before)
+  const rows = mapSized(page.rows, (row) => ({
     ...showKeys(row, query, plan.buckets),
     ...row.values,
-    ...(compared && sideBySide(row.values, compared.rows[i]!)),
+    ...(compared && sideBySide(row.values, compared.valuesOf(row))),
   }))
   const allTotals = { ...totals, ...(compared && sideBySide(totals, compared.totals)) }
-  const approximate = isApproximate(plan, valuesOfRows(page.rows), totals) || compared?.approximate
+  const approximate = isApproximate(plan, mapSized(page.rows, valuesOfRow), totals) || compared?.approximate
   return {
     query: showQuery(query, range, compared?.range),
     source: plan.source,
@@ -134,7 +147,7 @@ async function readAnswer(
   query: ReportQuery,
   plan: Plan,
   tools: ReportTools,
-): Promise<{ page: { rows: Row[]; count: number }; totals: Values }> {
+): Promise<{ page: { rows: Sized<Row>; count: number }; totals: Values }> {
   if (!plan.totalsInRows && !plan.rolledUp) {
     const [page, totals] = await Promise.all([readPage(query, plan, tools), readTotals(query, plan, tools.store)])
     return { page, totals }
@@ -162,9 +175,9 @@ async function readPage(
   query: ReportQuery,
   plan: Plan,
   { store, nowMs }: ReportTools,
-): Promise<{ rows: Row[]; count: number; totals: Values | null }> {
+): Promise<{ rows: Sized<Row>; count: number; totals: Values | null }> {
   if (!plan.rows) return { rows: [], count: 1, totals: null }
-  const stored = await run<StoredRow>(plan.rows, store)
+  const stored = (await readFew(query, plan, store)) ?? (await run<StoredRow>(plan.rows, store))
   const rows = readRows(
     stored.filter((row) => !isTotal(row)),
     query,
@@ -172,11 +185,24 @@ async function readPage(
   )
   const totals = totalsIn(stored, query, plan)
   if (plan.fill) {
-    const all = sortRows(fillRows(rows, query, plan.buckets, nowMs), query)
+    const all = sortRows(fillRows([...rows], query, plan.buckets, nowMs), query)
     return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length, totals }
   }
   if (stored.length === 0 && query.offset > 0) return { rows, count: await countRows(plan.rows, store), totals }
   return { rows, count: (stored[0]?.row_count as number | undefined) ?? 0, totals }
+}
+
+/** The rows by the cheaper way; null if there is none, or it turns out that it does not lead there. */
+async function readFew(
+  { offset }: ReportQuery,
+  { few }: Plan,
+  store: Pick<Store, 'query'>,
+): Promise<StoredRow[] | null> {
+  if (few === null) return null
+  const likely = (await run<{ d0: string }>(few.likely, store)).map(({ d0 }) => d0)
+  const rows = await run<StoredRow>(few.rows(likely), store)
+  const known = new Set<unknown>(likely)
+  return rows.every(({ d0 }) => known.has(d0)) ? rows.slice(offset) : null
 }
 
 /** Beyond the last page no row is there to say how many there are: the first one does. */
@@ -193,17 +219,17 @@ async function readTotals(query: ReportQuery, plan: Plan, store: Pick<Store, 'qu
 const run = <T>({ sql, params }: Statement, store: Pick<Store, 'query'>): Promise<T[]> =>
   store.query<T>(sql, { params })
 
-const isApproximate = ({ sketch }: Plan, rows: readonly Values[], totals: Values): boolean => {
+const isApproximate = ({ sketch }: Plan, rows: Iterable<Values>, totals: Values): boolean => {
   const isMany = ({ visitors }: Values): boolean => (visitors ?? 0) > SKETCH_EXACT_UP_TO
-  return (sketch.rows && rows.some(isMany)) || (sketch.totals && isMany(totals))
+  return (sketch.rows && [...rows].some(isMany)) || (sketch.totals && isMany(totals))
 }
 
-const valuesOfRows = (rows: readonly Row[]): Values[] => rows.map(({ values }) => values)
+const valuesOfRow = ({ values }: Row): Values => values
 
 interface Compared {
   readonly range: Range
-  /** Beside each row of the page. */
-  readonly rows: readonly Values[]
+  /** Beside a row of the page. */
+  readonly valuesOf: (row: Row) => Values
   readonly totals: Values
   readonly approximate: boolean
 }
@@ -235,17 +261,12 @@ async function readBefore(
   return { previous, plan, stored: rows, totals: totals ?? rolledUpTotals(stored, query) }
 }
 
-function compare(
-  query: ReportQuery,
-  now: Plan,
-  page: readonly Row[],
-  { previous, plan, stored, totals }: Before,
-): Compared {
-  const found = new Map(readRows(stored, query, plan).map((row) => [JSON.stringify(row.keys), row.values]))
+function compare(query: ReportQuery, now: Plan, { previous, plan, stored, totals }: Before): Compared {
+  const found = new Map([...readRows(stored, query, plan)].map((row) => [JSON.stringify(row.keys), row.values]))
   const unit = unitOf(query)
   const pairs = unit ? pairBuckets(unit, now.buckets, plan.buckets, previous) : []
-  const rows = page.map(({ keys }) => valuesBefore(query, keys, pairs, found))
-  return { range: previous.range, rows, totals, approximate: isApproximate(plan, [...found.values()], totals) }
+  const valuesOf = ({ keys }: Row): Values => valuesBefore(query, keys, pairs, found)
+  return { range: previous.range, valuesOf, totals, approximate: isApproximate(plan, found.values(), totals) }
 }
 
 /** Nothing counted is 0; where the calendar has nothing to pair with it is null. */
@@ -263,8 +284,8 @@ function valuesBefore(
 }
 
 /** Values of the page's rows, dimension by dimension; null for buckets, of which all are asked. */
-function keysOf(query: ReportQuery, page: readonly Row[]): Keys {
-  return query.dimensions.map(({ kind }, i) => (kind === 'bucket' ? null : page.map(({ keys }) => keys[i]!)))
+function keysOf(query: ReportQuery, page: Sized<Row>): Keys {
+  return query.dimensions.map(({ kind }, i) => (kind === 'bucket' ? null : [...mapSized(page, ({ keys }) => keys[i]!)]))
 }
 
 function sideBySide(now: Values, before: Values): { previous: Values; growth: Values } {

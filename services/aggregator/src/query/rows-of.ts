@@ -79,7 +79,7 @@ function dayBetween(name: string, first: number, last: number, { bind }: Binder)
 }
 
 /** `2026-11-14 09:00:00.000`, as ClickHouse reads a DateTime64. */
-const dateTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23).replace('T', ' ')
+export const dateTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23).replace('T', ' ')
 
 /**
  * SQL of a dimension's value in the rows of a table that can tell it: a text, a number, or of a bucket its start in

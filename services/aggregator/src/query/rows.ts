@@ -24,11 +24,25 @@ export function emptyValues(metrics: readonly MetricName[]): Values {
   return Object.fromEntries(metrics.map((name) => [name, emptyValue(name)]))
 }
 
+/** Things of which it is known how many there are; each time they are gone through, each is made anew. */
+export interface Sized<T> extends Iterable<T> {
+  readonly length: number
+}
+
+export function mapSized<T, U>(list: Sized<T>, make: (one: T) => U): Sized<U> {
+  return {
+    length: list.length,
+    *[Symbol.iterator]() {
+      for (const one of list) yield make(one)
+    },
+  }
+}
+
 /** Rows as the store gave them, buckets by index. */
-export function readRows(stored: readonly StoredRow[], query: ReportQuery, plan: Plan): Row[] {
+export function readRows(stored: readonly StoredRow[], query: ReportQuery, plan: Plan): Sized<Row> {
   const unit = unitOf(query)
   const indices = new Map(unit ? plan.buckets.map((bucket, i) => [bucketKey(bucket, unit, plan.byDay), i]) : [])
-  return stored.map((row) => ({
+  return mapSized(stored, (row) => ({
     keys: query.dimensions.map((dimension, i) => {
       const key = row[alias(i)] as Key
       return dimension.kind === 'bucket' ? indices.get(key as number)! : key

@@ -9,6 +9,7 @@ import { alias, type Question } from './question.ts'
 import {
   aroundPeriod,
   type DailyTable,
+  dateTime,
   dimensionSql,
   duringPeriod,
   hasValue,
@@ -102,10 +103,31 @@ function hitSums(question: Question, binder: Binder): Sums {
   const { hits } = measuresOf(question.metrics)
   return {
     ...OF_HITS,
+    ...(question.likely && { visitors: distinctOfFew('visitor_id', isOfFew(question.likely, binder)) }),
     ...(hits.includes('conversions') && { conversions: conversionsSql(question, binder) }),
     ...(hits.includes('converted') && { converted: convertedSql(question, binder) }),
   }
 }
+
+/**
+ * Whether `likely` spares the counting of distinct ids: a set of them for every path is most of what such a question costs,
+ * and a page of rows shows few paths. Of the others a number that is never less is enough to know that they are not on it.
+ */
+export function countsFew({
+  metrics,
+  dimensions,
+  filter,
+}: Pick<Question, 'metrics' | 'dimensions' | 'filter'>): boolean {
+  if (filter !== null || dimensions.length !== 1 || dimensions[0]!.name !== 'path') return false
+  const { hits, sessions } = measuresOf(metrics)
+  return hits.includes('visitors') || (sessions.length > 0 && countsSessions({ metrics, dimensions }))
+}
+
+/** Hits that are told apart: those of likely paths, and events, of which one visit may have many. */
+const isOfFew = (paths: readonly string[], { bind }: Binder): string =>
+  `(path IN ${bind('likely', 'Array(String)', paths)} OR type = 'event')`
+
+const distinctOfFew = (id: string, isOf: string): string => `uniqExactIf(${id}, ${isOf}) + countIf(NOT ${isOf})`
 
 /** How long and how far page views were seen. */
 export function fromViews(question: Question, binder: Binder): string {
@@ -138,9 +160,13 @@ export function fromSessions(question: Question, binder: Binder): string {
     const pages = foldsPages(question) ? { ...OF_PAGES.entries, ...OF_PAGES.exits } : {}
     return grouped('sessions', 'millrace.sessions', { ...OF_SESSIONS, ...pages }, question, binder)
   }
-  const onlyCounts = measuresOf(question.metrics).sessions.every((name) => name === 'sessions' || name === 'bounces')
-  const ofHits = question.dimensions.every((dimension) => !tellsOf(dimension).sessions)
-  return onlyCounts && ofHits ? fromSessionsCounted(question, binder) : fromSessionsJoined(question, binder)
+  return countsSessions(question) ? fromSessionsCounted(question, binder) : fromSessionsJoined(question, binder)
+}
+
+/** Whether sessions are told apart by id under what only hits tell, and nothing else of them is asked. */
+function countsSessions({ metrics, dimensions }: Pick<Question, 'metrics' | 'dimensions'>): boolean {
+  const onlyCounts = measuresOf(metrics).sessions.every((name) => name === 'sessions' || name === 'bounces')
+  return onlyCounts && dimensions.every((dimension) => !tellsOf(dimension).sessions)
 }
 
 /** Whether entries and exits are sums over the same rows as sessions: all that is asked is the session's, not its pages'. */
@@ -243,25 +269,34 @@ function fromSessionsCounted(question: Question, binder: Binder): string {
   const byPath = filter === null && dimensions.length === 1 && dimensions[0]!.name === 'path'
   const asksBounces = measuresOf(question.metrics).sessions.includes('bounces')
   const sums: Sums = {
-    sessions: 'uniqExact(session_id)',
+    sessions: question.likely ? distinctOfFew('session_id', 'is_of_few') : 'uniqExact(session_id)',
     ...(!byPath && { bounces: `uniqExactIf(session_id, session_id IN ${bounced})` }),
   }
   const where = [...ownRows('hits', question, binder), ...aroundPeriod(2, question, binder)]
   where.push(...havingValues(dimensions, 'hits', binder), ...(table === 'hits' ? chosen : []))
   const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, 'hits', question, binder)} AS ${alias(i)}`)
+  const isOf = question.likely && isOfFew(question.likely, binder)
   const during = table === 'hits' ? sessionsByDay(question, binder) : null
   const ofBounces = byPath && asksBounces ? bouncesByPath(ofSessions, question, binder) : []
   if (during === null) {
     where.push(`session_id IN ${alive(ofSessions)}`)
-    const counted = select([...values, ...measures(sums, question)], 'millrace.hits', where, dimensions)
+    const own = { ...sums, ...(isOf && { sessions: distinctOfFew('session_id', isOf) }) }
+    const counted = select([...values, ...measures(own, question)], 'millrace.hits', where, dimensions)
     return combine([counted, ...ofBounces], question)
   }
   const hits = (conditions: readonly string[]): string =>
-    `SELECT session_id, ${values.join(', ')}\nFROM millrace.hits\nWHERE ${allOf([...where, ...conditions])}`
-  const rows = [
-    hits([during.inside, 'session_id != 0']),
-    hits([`NOT (${during.inside})`, `session_id IN ${alive([...ofSessions, `NOT (${during.farInside})`])}`]),
-  ]
+    `SELECT ${['session_id', ...values, ...(isOf ? [`${isOf} AS is_of_few`] : [])].join(', ')}
+FROM millrace.hits\nWHERE ${allOf([...where, ...conditions])}`
+  const { inside, border } = during
+  const rows = [hits([inside, 'session_id != 0'])]
+  if (border === null) {
+    rows.push(hits([`NOT (${inside})`, `session_id IN ${alive([...ofSessions, `NOT (${during.farInside})`])}`]))
+  } else {
+    const own = ownRows('sessions', question, binder)
+    const others = `session_id NOT IN ${alive([...own, border.others])}`
+    rows.push(hits([border.days, `NOT (${inside})`, 'session_id != 0', others]))
+    rows.push(hits([`NOT (${border.days})`, `session_id IN ${alive([...ofSessions, border.beyond])}`]))
+  }
   const keys = dimensions.map((_, i) => alias(i))
   const counted = select([...keys, ...measures(sums, question)], nested(rows.join('\nUNION ALL\n')), [], dimensions)
   return combine([counted, ...ofBounces], question)
@@ -276,6 +311,7 @@ function bouncesByPath(ofSessions: readonly string[], question: Question, binder
     ...ownRows('hits', question, binder),
     ...aroundPeriod(2, question, binder),
     "type = 'event'",
+    'NOT interactive',
     'path != entry_path',
     'session_id != 0',
   ]
@@ -301,14 +337,44 @@ function bouncesByPath(ofSessions: readonly string[], question: Question, binder
  * end for a zone that was changed), so that only the hits of the other days need to ask; and days on which the sessions of
  * those began neither. Null for short periods.
  */
-function sessionsByDay({ range, byDay, keptFrom }: Question, { bind }: Binder) {
+function sessionsByDay(question: Question, { bind }: Binder) {
+  const { range, byDay, keptFrom } = question
   const first = Math.max(byDay ? range.days!.first : Math.floor(range.fromMs / DAY_MS) + 1, keptFrom ?? 0) + 3
   const last = byDay ? range.days!.last - 1 : Math.floor(range.toMs / DAY_MS) - 3
   if (last - first < 8) return null
   const between = (name: string, from: number, to: number): string =>
     `day BETWEEN ${bind(`${name}_from`, 'Date', dateOfDay(from))} AND ${bind(`${name}_to`, 'Date', dateOfDay(to))}`
-  return { inside: between('inside', first, last), farInside: between('far_inside', first + 2, last - 4) }
+  return {
+    inside: between('inside', first, last),
+    farInside: between('far_inside', first + 2, last - 4),
+    border: bordersOf(question, bind),
+  }
 }
+
+/**
+ * The days of the period, the sessions that began on other days and may have hits on these (`others`), and those of the
+ * period that may have hits on other days (`beyond`): few of a day reach over its midnight, wherever on earth that is. Null
+ * where sessions that began before have no row any more.
+ */
+function bordersOf({ range, byDay, keptFrom }: Question, bind: Binder['bind']) {
+  if (!byDay || range.days!.first < REACH_DAYS) return null
+  const { first, last } = range.days!
+  if (keptFrom !== null && keptFrom > first - REACH_DAYS) return null
+  const date = (name: string, day: number): string => bind(name, 'Date', dateOfDay(day))
+  const time = (name: string, day: number): string => bind(name, "DateTime64(3, 'UTC')", dateTime(day * DAY_MS))
+  const [from, to] = [date('day_from', first), date('day_to', last)]
+  return {
+    days: `day BETWEEN ${from} AND ${to}`,
+    others: `(
+  (day BETWEEN ${from} - ${REACH_DAYS} AND ${from} - 1 AND end >= ${time('ends_inside', first - 1)})
+  OR (day BETWEEN ${to} + 1 AND ${to} + ${REACH_DAYS} AND start < ${time('begins_inside', last + 2)}))`,
+    beyond: `(
+  (day < ${from} + ${REACH_DAYS} AND start < ${time('begins_before', first + 1)})
+  OR (day > ${to} - ${REACH_DAYS} AND end >= ${time('ends_after', last)}))`,
+  }
+}
+/** More than the days that a session may have touched: it lasts a day, and zones differ by another. */
+const REACH_DAYS = 4
 const DAY_MS = 86_400_000
 
 /**

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '@millrace/server'
-import { answerReport } from '../answer-report.ts'
+import { answerJson, answerReport } from '../answer-report.ts'
 import { type Asking, askStore, asProblem } from '../ask-store.ts'
 import { withinLimits } from '../limits.ts'
 import { parseQuery } from '../parse-query.ts'
 import { readBody, readParameters } from '../read-request.ts'
-import { makeReport } from '../report.ts'
+import { makeLargeReport } from '../report.ts'
 import { contextOf } from '../site-context.ts'
 import { findReport, makeOwn, presetQuery } from './ask-report.ts'
 import { EventStreams } from './event-streams.ts'
@@ -47,7 +47,7 @@ async function answer(
     const context = contextOf(preset, asking.api, request, nowMs)
     const query = parseQuery(preset, context)
     const { answered, completeUntil } = await askStore(asking, reply, (store) =>
-      makeReport(query, { store, siteZone: context.siteZone, nowMs }),
+      makeLargeReport(query, { store, siteZone: context.siteZone, nowMs }),
     )
     return answerReport(answered, completeUntil, request, reply)
   }
@@ -55,7 +55,8 @@ async function answer(
   const context = contextOf(body, asking.api, request, nowMs)
   const asked = readReport(report, body, context)
   const { answered, completeUntil } = await askStore(asking, reply, (store) => makeOwn(report, asked, context, store))
-  return reply.header('cache-control', 'no-store').send({ ...answered, complete_until: completeUntil })
+  reply.header('cache-control', 'no-store')
+  return answerJson({ ...answered, complete_until: completeUntil }, reply)
 }
 
 const STREAM_SECONDS = 5
