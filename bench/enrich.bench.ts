@@ -152,7 +152,8 @@ class Bench {
       const start = process.cpuUsage()
       const read = part.slice(at, at + BATCH / PER_RECORD).map((record) => readRaw(record, reading))
       const readUs = microseconds(start)
-      const batch = this.#enricher.enrich(this.state, read)
+      for (const record of read) this.#enricher.add(this.state, record)
+      const batch = this.#enricher.finish(this.state)
       times.push({ all: microseconds(start) / batch.rows, read: readUs / batch.rows })
       rows += batch.rows
       outBytes += batch.hits.length + batch.sessions.length

@@ -43,7 +43,8 @@ export function enrichedBlocks(records: readonly StoredRecord[]): EnrichedBlocks
   }))
   return records.map((record) => {
     const { enricher, state } = partitions[record.offset % PARTITIONS]!
-    return enricher.enrich(state, [readRaw(record, reading)])
+    enricher.add(state, readRaw(record, reading))
+    return enricher.finish(state)
   })
 }
 

@@ -2,8 +2,11 @@
 export class Bytes {
   buffer: Buffer
   length = 0
+  /** Of the whole buffer. */
+  #words: DataView
   constructor(capacity: number) {
     this.buffer = Buffer.allocUnsafeSlow(capacity)
+    this.#words = wordsOf(this.buffer)
   }
   /** Makes room for `count` more bytes and returns where they start. The caller writes them. */
   reserve(count: number): number {
@@ -13,6 +16,7 @@ export class Bytes {
       const larger = Buffer.allocUnsafeSlow(Math.max(end, this.buffer.length * 2))
       this.buffer.copy(larger, 0, 0, start)
       this.buffer = larger
+      this.#words = wordsOf(larger)
     }
     this.length = end
     return start
@@ -43,6 +47,13 @@ export class Bytes {
     this.buffer.writeUInt32LE(value % 4294967296, start)
     this.buffer.writeUInt32LE(Math.floor(value / 4294967296), start + 4)
   }
+  /** Copies a few bytes, four at a time: up to three more are read and written behind them. */
+  copy(from: DataView, start: number, count: number): void {
+    const at = this.reserve(count + 3)
+    const words = this.#words
+    for (let i = 0; i < count; i += 4) words.setInt32(at + i, from.getInt32(start + i))
+    this.length -= 3
+  }
   append(other: Uint8Array): void {
     const at = this.reserve(other.length)
     this.buffer.set(other, at)
@@ -51,6 +62,8 @@ export class Bytes {
     return this.buffer.subarray(0, this.length)
   }
 }
+
+const wordsOf = ({ buffer, byteOffset, length }: Buffer): DataView => new DataView(buffer, byteOffset, length)
 
 /** Bytes of a varint below 2^35. */
 const varintSize = (value: number): number =>

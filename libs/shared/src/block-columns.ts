@@ -4,6 +4,7 @@
  */
 import { Bytes } from './block-bytes.ts'
 import { type ColumnType, NO_ENTRIES, NO_UUID } from './columns.ts'
+import { EMPTY_TEXT, ENCODED_TEXTS } from './encoded-texts.ts'
 import type { Hash64, Uuid } from './ids.ts'
 
 /** A column of the block in the making. The compiled append() of the writer says which value goes where. */
@@ -17,8 +18,8 @@ export interface Column {
 /** A column whose values are shared by many rows: each is kept under a number until `forget`, for as many blocks as there are. */
 export interface SharedColumn extends Column {
   /**
-   * As `flush`, with the value number `of[row]` for each of the first `rows` rows. `used`: those numbers, each once, in the
-   * order of their first row.
+   * As `flush`, with the value number `used[of[row]]` for each of the first `rows` rows. Each of `used` is there once, in the
+   * order of its first row.
    */
   spread(out: Bytes, of: Uint32Array, used: readonly number[], rows: number): void
   /** Forgets the values; numbers begin at 0 again. */
@@ -47,10 +48,10 @@ class NumberColumn<Values extends Numbers = Numbers> implements SharedColumn {
     const { buffer, BYTES_PER_ELEMENT } = this.values
     out.append(new Uint8Array(buffer, 0, rows * this.#perRow * BYTES_PER_ELEMENT))
   }
-  spread(out: Bytes, of: Uint32Array, _used: readonly number[], rows: number): void {
+  spread(out: Bytes, of: Uint32Array, used: readonly number[], rows: number): void {
     const { values } = this
     const spread = new (values.constructor as new (length: number) => Values)(rows)
-    for (let row = 0; row < rows; row++) spread[row] = values[of[row]!]!
+    for (let row = 0; row < rows; row++) spread[row] = values[used[of[row]!]!]!
     out.append(new Uint8Array(spread.buffer))
   }
   forget(): void {}
@@ -160,47 +161,16 @@ const hexHalf = (text: string, at: number): number =>
   HEX[text.charCodeAt(at + 3)]!
 const hexWord = (text: string, at: number): number => (hexHalf(text, at) << 16) | hexHalf(text, at + 4)
 
-/** What stands before an ASCII text of so many bytes. */
-const PREFIX = Array.from({ length: 128 }, (_, length) => String.fromCharCode(length))
-
-/** Texts wait for their encoding as long as they are still near: all of a block's would no longer be in the processor's cache. */
-const MAX_WAITING = 2_048
-
-/** Texts. A few are joined and encoded at once: a call into C++ for every text costs more than all else about it. */
+/** Texts, each behind its length. */
 class StringColumn implements Column {
   readonly #bytes = new Bytes(512)
-  /** Short texts that are not encoded yet, each behind its prefix. */
-  #waiting = ''
   add(value: string): void {
-    const { length } = value
-    if (length < PREFIX.length) {
-      this.#waiting += PREFIX[length]! + value
-      if (this.#waiting.length > MAX_WAITING) this.#encode()
-    } else {
-      this.#encode()
-      this.#bytes.text(value)
-    }
-  }
-  /** If all is ASCII, every unit is a byte and the prefixes are right. */
-  #encode(): void {
-    const waiting = this.#waiting
-    if (waiting === '') return
-    this.#waiting = ''
-    const bytes = this.#bytes
-    const start = bytes.reserve(waiting.length + 4)
-    const written = bytes.buffer.write(waiting, start, waiting.length + 4, 'utf8')
-    bytes.length = start + written
-    if (written === waiting.length) return
-    bytes.length = start
-    for (let at = 0; at < waiting.length; ) {
-      const end = at + 1 + waiting.charCodeAt(at)
-      bytes.text(waiting.slice(at + 1, end))
-      at = end
-    }
+    const start = value === '' ? EMPTY_TEXT : ENCODED_TEXTS.startOf(value)
+    if (start < 0) this.#bytes.text(value)
+    else this.#bytes.copy(ENCODED_TEXTS.view, start, ENCODED_TEXTS.view.getUint8(start) + 1)
   }
   grow(): void {}
   flush(out: Bytes): void {
-    this.#encode()
     out.append(this.#bytes.view)
     this.#bytes.length = 0
   }
@@ -218,8 +188,8 @@ class SharedStringColumn implements SharedColumn {
     for (let row = 0; row < rows; row++) this.#spread.add(this.#texts[row]!)
     this.#spread.flush(out)
   }
-  spread(out: Bytes, of: Uint32Array, _used: readonly number[], rows: number): void {
-    for (let row = 0; row < rows; row++) this.#spread.add(this.#texts[of[row]!]!)
+  spread(out: Bytes, of: Uint32Array, used: readonly number[], rows: number): void {
+    for (let row = 0; row < rows; row++) this.#spread.add(this.#texts[used[of[row]!]!]!)
     this.#spread.flush(out)
   }
   forget(): void {
@@ -262,20 +232,22 @@ class DictionaryColumn implements SharedColumn {
   flush(out: Bytes, count: number): void {
     const rows = this.#rows
     for (let row = 0; row < count; row++) this.#use(rows[row]!)
-    const indexes = this.#begin(out, count)
-    const places = this.#places
-    if (this.#used.length > 1) for (let row = 0; row < count; row++) indexes[row] = places[rows[row]!]! - 1
-    this.#end(out, indexes)
+    this.#writeDictionary(out)
+    this.#writeIndexes(out, rows, this.#places, count)
+    this.#end()
     if (this.#texts.length > MAX_CODES) this.forget()
   }
 
   spread(out: Bytes, of: Uint32Array, used: readonly number[], count: number): void {
-    const rows = this.#rows
-    for (const value of used) this.#use(rows[value]!)
-    const indexes = this.#begin(out, count)
-    const places = this.#places
-    if (this.#used.length > 1) for (let row = 0; row < count; row++) indexes[row] = places[rows[of[row]!]!]! - 1
-    this.#end(out, indexes)
+    const places = new Uint32Array(used.length)
+    for (let i = 0; i < used.length; i++) {
+      const code = this.#rows[used[i]!]!
+      this.#use(code)
+      places[i] = this.#places[code]!
+    }
+    this.#writeDictionary(out)
+    this.#writeIndexes(out, of, places, count)
+    this.#end()
   }
 
   forget(): void {
@@ -297,8 +269,7 @@ class DictionaryColumn implements SharedColumn {
     this.#places[code] = this.#used.push(code)
   }
 
-  /** Writes all but the indexes, which are to be filled in: 0 so far. */
-  #begin(out: Bytes, count: number): Uint8Array | Uint16Array | Uint32Array {
+  #writeDictionary(out: Bytes): void {
     const distinct = this.#used.length
     const width = distinct <= 256 ? 0 : distinct <= 65536 ? 1 : 2
     out.uint64(1) //                   SharedDictionariesWithAdditionalKeys
@@ -306,12 +277,25 @@ class DictionaryColumn implements SharedColumn {
     out.uint64(distinct)
     for (const code of this.#used) this.#keys.add(this.#texts[code]!)
     this.#keys.flush(out)
-    out.uint64(count)
-    return width === 0 ? new Uint8Array(count) : width === 1 ? new Uint16Array(count) : new Uint32Array(count)
   }
 
-  #end(out: Bytes, { buffer }: Uint8Array | Uint16Array | Uint32Array): void {
-    out.append(new Uint8Array(buffer))
+  /** `places`: 1 + the index in the dictionary, by what `of` says of each row. */
+  #writeIndexes(out: Bytes, of: Uint32Array, places: Uint32Array, count: number): void {
+    const distinct = this.#used.length
+    out.uint64(count)
+    if (distinct <= 256) {
+      const start = out.reserve(count)
+      const bytes = out.buffer
+      if (distinct === 1) bytes.fill(0, start, start + count)
+      else for (let row = 0; row < count; row++) bytes[start + row] = places[of[row]!]! - 1
+      return
+    }
+    const indexes = distinct <= 65536 ? new Uint16Array(count) : new Uint32Array(count)
+    for (let row = 0; row < count; row++) indexes[row] = places[of[row]!]! - 1
+    out.append(new Uint8Array(indexes.buffer))
+  }
+
+  #end(): void {
     for (const code of this.#used) this.#places[code] = 0
     this.#used.length = 0
   }

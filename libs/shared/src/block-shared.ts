@@ -19,13 +19,14 @@ export class SharedValues {
   readonly columns: ReadonlyMap<string, SharedColumn>
   readonly #known = new Map<object, number>()
   readonly #take: Take
-  /** Of each row of this block, and once each in the order of their first row: numbers of values. */
-  #rows = new Uint32Array(FIRST_ROWS)
+  /** Numbers of the values of this block, once each in the order of their first row. */
   readonly #used: number[] = []
-  /** By number: 1 = it is among #used. */
-  #isUsed = new Uint32Array(FIRST_ROWS)
+  /** By number: 1 + its place among #used; 0 = it is not there. */
+  #places = new Uint32Array(FIRST_ROWS)
+  /** Of each row of this block: the place of its value among #used. */
+  #rows = new Uint32Array(FIRST_ROWS)
   #last: object | undefined
-  #lastNumber = 0
+  #lastPlace = 0
 
   constructor(properties: SharedColumns, types: Readonly<Record<string, ColumnType>>) {
     this.columns = new Map(Object.keys(properties).map((name) => [name, sharedColumnOf(types[name]!)]))
@@ -35,14 +36,11 @@ export class SharedValues {
   add(value: object, row: number): void {
     if (value !== this.#last) {
       const number = this.#known.get(value) ?? this.#learn(value)
-      if (this.#isUsed[number] === 0) {
-        this.#isUsed[number] = 1
-        this.#used.push(number)
-      }
+      if (this.#places[number] === 0) this.#places[number] = this.#used.push(number)
       this.#last = value
-      this.#lastNumber = number
+      this.#lastPlace = this.#places[number]! - 1
     }
-    this.#rows[row] = this.#lastNumber
+    this.#rows[row] = this.#lastPlace
   }
 
   grow(): void {
@@ -56,7 +54,7 @@ export class SharedValues {
 
   /** To be called after all columns were written. */
   clear(): void {
-    for (const number of this.#used) this.#isUsed[number] = 0
+    for (const number of this.#used) this.#places[number] = 0
     this.#used.length = 0
     this.#last = undefined
     if (this.#known.size <= MAX_KNOWN) return
@@ -66,9 +64,9 @@ export class SharedValues {
 
   #learn(value: object): number {
     const number = this.#known.size
-    if (number === this.#isUsed.length) {
+    if (number === this.#places.length) {
       for (const column of this.columns.values()) column.grow()
-      this.#isUsed = doubled(this.#isUsed)
+      this.#places = doubled(this.#places)
     }
     this.#known.set(value, number)
     this.#take(value, number)

@@ -49,6 +49,20 @@ const rowsOf = (columns: Record<string, ColumnType>) =>
   })
 
 describe('BlockWriter and readRows', () => {
+  test('it writes a text that came before as it wrote it first, however many came in between', () => {
+    const writer = new BlockWriter<{ text: string }>({ text: 'String' })
+    const lengths = [0, 1, 2, 41, 42, 43, 63, 64, 126, 127, 128, 300]
+    const texts = [...lengths.map((n) => 'x'.repeat(n)), ...lengths.map((n) => 'ä'.repeat(n)), '日本']
+    // More than are remembered, by their number and then by their bytes.
+    for (const more of [[], Array.from({ length: 9_000 }, (_, i) => `${i}`), texts.map((_, i) => 'z'.repeat(i))]) {
+      const all = [...texts, ...more, ...Array.from({ length: 5_000 }, (_, i) => `${i}`.padEnd(120)), ...texts]
+      for (const text of all) writer.append({ text })
+      const found = readRows<{ text: string }>(writer.finish()).map(({ text }) => text)
+      expect(found).toHaveLength(all.length)
+      expect(found.filter((text, i) => text !== all[i])).toHaveLength(0)
+    }
+  })
+
   for (const [what, columns] of [
     ['hits', HIT_COLUMNS],
     ['sessions', SESSION_BLOCK_COLUMNS],

@@ -11,7 +11,7 @@ import {
   type Uuid,
 } from '@millrace/shared'
 import { NOTHING_SENT, type RawHit } from './raw-hit.ts'
-import type { Sender } from './senders.ts'
+import type { Sender } from './sender.ts'
 import { type Agent, type AgentReader, NO_AGENT } from './steps/agent.ts'
 import { type Arrival, NO_ARRIVAL, readArrival } from './steps/arrival.ts'
 import { judge, type Rule, senderRulesOf } from './steps/bots.ts'
@@ -60,8 +60,9 @@ export function enrich(hit: RawHit, site: SiteSettings, tools: Tools): EnrichedH
   const page = parsePage(sent.url, type !== 'engagement')
   if (page === null) return dead(hit, 'url_invalid', site, tools)
 
-  sender.seen ??= tools.agents.read(sender)
-  const { agent, rules } = sender.seen
+  const { client } = sender
+  client.seen ??= tools.agents.read(client)
+  const { agent, rules } = client.seen
   const { referrer, rules: referrerRules } = readReferrer(sent.referrer)
   const botReason = judge(rules, senderRules(sender, tools), referrerRules, site) // a bot is marked, never dropped
   const arrival = type === 'engagement' ? NO_ARRIVAL : readArrival(page, referrer, site) // a signal brings nobody
@@ -89,7 +90,10 @@ function languageOf(sent: unknown, header: string): Language {
 /** Decided once for a sender, until the list of networks is another. */
 function senderRules(sender: Sender, { datacenters }: Tools): readonly Rule[] {
   if (sender.broken === null || sender.judgedBy !== datacenters) {
-    sender.broken = senderRulesOf({ headers: sender.headers, inDatacenter: datacenters?.has(sender.ip) ?? false })
+    sender.broken = senderRulesOf({
+      headers: sender.client.headers,
+      inDatacenter: datacenters?.has(sender.ip) ?? false,
+    })
     sender.judgedBy = datacenters
   }
   return sender.broken
@@ -141,7 +145,7 @@ function keep(
     entry_path: '',
     place,
     agent,
-    language: languageOf(sent.language, sender.acceptLanguage),
+    language: languageOf(sent.language, sender.client.acceptLanguage),
     screen: readScreen(sent, agent.os),
     is_bot: botReason !== '',
     bot_reason: botReason,

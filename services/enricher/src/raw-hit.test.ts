@@ -101,9 +101,9 @@ describe('a line as the collector writes it', () => {
     return {
       configAt,
       letters,
-      hits: hits.map(({ sender, ...hit }) => ({
+      hits: hits.map(({ sender: { site, ip, client, settings, secret, visitor }, ...hit }) => ({
         ...hit,
-        sender: { ...sender, client: '', visitor: sender.visitor.on(hit.day) },
+        sender: { site, ip, client: { ...client, bytes: '' }, settings, secret, visitor: visitor.on(hit.day) },
       })),
     }
   }

@@ -1,9 +1,10 @@
 /** Records of hits.raw taken apart into hits, without ever throwing: what cannot be read becomes a dead hit. */
 import { isAscii } from 'node:buffer'
 import { DEFAULT_SITE_SETTINGS, type DeadReason, RAW_LINE_VERSION, type SiteSettings } from '@millrace/shared'
-import { cutEnd, cutStart, senderEnd } from './cut-line.ts'
+import { cutEnd, cutStart, type LineStart, senderEnd } from './cut-line.ts'
 import { readHits } from './read-hits.ts'
-import type { Sender, Senders } from './senders.ts'
+import { Client, Sender } from './sender.ts'
+import type { LineBytes, Senders } from './senders.ts'
 import { SentHit } from './sent-hit.ts'
 import type { SiteRules } from './sessions/step.ts'
 import { occurredAt, receivedAt } from './steps/time.ts'
@@ -63,28 +64,15 @@ const LF = 10
 export const NOTHING_SENT: Readonly<SentHit> = new SentHit()
 const NO_HEADERS: Fields = Object.freeze({})
 const NO_SALTS: SaltsByDay = { saltOf: () => null }
-/** What is found out of a sender later. */
-const NOTHING_FOUND = {
-  seen: null,
-  broken: null,
-  judgedBy: undefined,
-  place: null,
-  placedBy: null,
-  session: null,
-}
 const NO_BYTES = Buffer.alloc(0)
-const NOBODY: Sender = {
-  site: '',
-  userAgent: '',
-  acceptLanguage: '',
-  headers: NO_HEADERS,
-  ip: '',
-  visitor: new VisitorIds(NO_SALTS, '', '', ''),
-  client: NO_BYTES,
-  settings: DEFAULT_SITE_SETTINGS,
-  secret: null,
-  ...NOTHING_FOUND,
-}
+const NOBODY = new Sender(
+  '',
+  '',
+  new Client(NO_BYTES, '', NO_HEADERS, ''),
+  new VisitorIds(NO_SALTS, '', '', ''),
+  DEFAULT_SITE_SETTINGS,
+  null,
+)
 
 /**
  * Appends every hit of a record to `hits`, one for each unreadable line too, and what is dead to `letters`. Returns the
@@ -129,7 +117,7 @@ class RecordReader {
   readonly #letters: DeadLetter[]
   /** One check a record: reading ASCII costs half. */
   readonly #isAscii: boolean
-  readonly #view: DataView
+  readonly #line: LineBytes
   readonly #hitsBefore: number
   readonly #lettersBefore: number
 
@@ -139,8 +127,8 @@ class RecordReader {
     this.#hits = hits
     this.#letters = letters
     this.#isAscii = record.value !== null && isAscii(record.value)
-    const { buffer, byteOffset, length } = record.value ?? NO_BYTES
-    this.#view = new DataView(buffer, byteOffset, length)
+    const bytes = record.value ?? NO_BYTES
+    this.#line = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
     this.#hitsBefore = hits.length
     this.#lettersBefore = letters.length
   }
@@ -159,14 +147,13 @@ class RecordReader {
   #recognise(value: Buffer, start: number, end: number): ReadLine | null {
     const cut = cutStart(value, start, end)
     if (cut === null) return null
-    const address = value.toString('latin1', cut.sender, cut.client)
-    const known = this.#knownSender(address, value, cut.client)
-    const after = known === null ? senderEnd(value, cut.client, end) : cut.client + known.client.length
+    const known = this.#knownSender(cut)
+    const after = known === null ? senderEnd(value, cut.client, end) : cut.client + known.client.bytes.length
     const rest = after === 0 ? null : cutEnd(value, after, end)
     if (rest === null) return null
-    const hits = readHits(value, this.#view, rest.hits, end - 1) ?? this.#parseHits(value, rest.hits, end - 1)
+    const hits = readHits(value, this.#line.view, rest.hits, end - 1) ?? this.#parseHits(value, rest.hits, end - 1)
     if (hits === null) return null
-    const sender = known ?? this.#learnSender(address, value, cut.sender, cut.client, after)
+    const sender = known ?? this.#learnSender(cut, after)
     if (sender === null) return null
     const { spooled, collectedAt, configAt } = cut
     return { spooled, collectedAt, configAt, sentAt: rest.sentAt, sender, hits }
@@ -176,20 +163,34 @@ class RecordReader {
     return hitsOf(parse(this.#text(value, start, end)))
   }
 
-  #knownSender(address: string, line: Buffer, client: number): Sender | null {
-    const known = this.#tools.senders.find(address, line, client, this.#record.timestamp)
+  #knownSender({ sender: address, client }: LineStart): Sender | null {
+    const known = this.#tools.senders.find(this.#line, address, client, this.#record.timestamp)
     if (known === undefined || known.settings !== this.#tools.rulesOf(known.site).settings) return null
     return known.secret === secretFor(known.settings, this.#tools) ? known : null
   }
 
-  #learnSender(address: string, line: Buffer, start: number, client: number, end: number): Sender | null {
-    const fields = parse(`{${this.#text(line, start, end)}}`)
-    if (!isObject(fields) || !isSender(fields)) return null
-    for (const name in fields) if (!SENDER_FIELDS.has(name)) return null
+  /** Of a line whose sender stands at [cut.sender, end). The client it has in common with many is parsed once. */
+  #learnSender(cut: LineStart, end: number): Sender | null {
+    const { bytes } = this.#line
     const { senders } = this.#tools
-    const sender = readSender(fields, this.#tools, senders.clientOf(line.subarray(client, end)))
-    senders.add(address, sender)
+    const fields = this.#partOf(cut.sender, cut.client - 1, ADDRESS_FIELDS)
+    if (fields === null || !hasAddress(fields)) return null
+    const client = senders.clientOf(bytes.subarray(cut.client, end), (copy) => {
+      const parsed = this.#partOf(cut.client, end, CLIENT_FIELDS)
+      return parsed !== null && hasClient(parsed) ? clientOf(parsed, copy) : null
+    })
+    if (client === null) return null
+    const sender = senderOf(fields, client, this.#tools)
+    senders.add(sender, this.#line, cut.sender, cut.client)
     return sender
+  }
+
+  /** The fields of a part of the line; null = they are not only those that belong there. */
+  #partOf(start: number, end: number, names: ReadonlySet<string>): Fields | null {
+    const fields = parse(`{${this.#text(this.#line.bytes, start, end)}}`)
+    if (!isObject(fields)) return null
+    for (const name in fields) if (!names.has(name)) return null
+    return fields
   }
 
   #parse(text: string): ReadLine | DeadReason {
@@ -198,8 +199,9 @@ class RecordReader {
     if (line.v !== RAW_LINE_VERSION) return 'line_version_unknown'
     const { collected_at: collectedAt, config_at: configAt } = line
     const hits = hitsOf(line.hits)
-    if (!isSender(line) || typeof collectedAt !== 'number' || hits === null) return 'line_unreadable'
-    const sender = readSender(line, this.#tools, NO_BYTES)
+    if (!hasAddress(line) || !hasClient(line) || typeof collectedAt !== 'number' || hits === null)
+      return 'line_unreadable'
+    const sender = senderOf(line, clientOf(line, NO_BYTES), this.#tools)
     return { spooled: line.spooled === true, collectedAt, configAt, sentAt: line.sent_at, sender, hits }
   }
 
@@ -268,40 +270,33 @@ function hitsOf(list: unknown): (SentHit | null)[] | null {
   return Array.isArray(list) ? list.map((hit: unknown) => (isObject(hit) ? SentHit.of(hit) : null)) : null
 }
 
-/** Only as much as is needed so that nothing throws later: the collector validates. */
-const isSender = (line: Fields): boolean =>
-  typeof line.site === 'string' && typeof line.ip === 'string' && typeof line.user_agent === 'string'
+// Only as much as is needed so that nothing throws later: the collector validates.
+const hasAddress = (line: Fields): boolean => typeof line.site === 'string' && typeof line.ip === 'string'
+const hasClient = (line: Fields): boolean => typeof line.user_agent === 'string'
 
-/** What readSender reads. */
-const SENDER_FIELDS: ReadonlySet<string> = new Set(['site', 'trust', 'ip', 'user_agent', 'headers', 'user'])
+/** What a sender is read from. */
+const ADDRESS_FIELDS: ReadonlySet<string> = new Set(['site', 'trust', 'ip'])
+const CLIENT_FIELDS: ReadonlySet<string> = new Set(['user_agent', 'headers', 'user'])
 
 /** Part of the ids of a sender's `user`s; null = such ids are not read. */
 const secretFor = ({ user_ids: allowed }: SiteSettings, tools: ReadingTools): Buffer | null =>
   allowed ? tools.installationSecret() : null
 
-function readSender(line: Fields, tools: ReadingTools, client: Buffer): Sender {
+function clientOf(line: Fields, bytes: Buffer): Client {
+  const headers = isObject(line.headers) ? line.headers : NO_HEADERS
+  return new Client(bytes, line.user_agent as string, headers, typeof line.user === 'string' ? line.user : '')
+}
+
+function senderOf(line: Fields, client: Client, tools: ReadingTools): Sender {
   const site = (line.site as string).slice(0, 64).toWellFormed()
   const ip = line.ip as string
-  const userAgent = line.user_agent as string
-  const headers = isObject(line.headers) ? line.headers : NO_HEADERS
-  const language = headers['accept-language']
   const { settings } = tools.rulesOf(site)
   const secret = secretFor(settings, tools)
-  return {
-    site,
-    userAgent,
-    acceptLanguage: typeof language === 'string' ? language : '',
-    headers,
-    ip,
-    visitor:
-      secret !== null && line.trust === 'secret' && typeof line.user === 'string' && line.user !== ''
-        ? VisitorIds.ofUser(secret, site, line.user)
-        : new VisitorIds(tools.salts, site, ip, userAgent, moreOf(headers, tools.fingerprintHeaders)),
-    client,
-    settings,
-    secret,
-    ...NOTHING_FOUND,
-  }
+  const visitor =
+    secret !== null && line.trust === 'secret' && client.user !== ''
+      ? VisitorIds.ofUser(secret, site, client.user)
+      : new VisitorIds(tools.salts, site, ip, client.userAgent + moreOf(client.headers, tools.fingerprintHeaders))
+  return new Sender(site, ip, client, visitor, settings, secret)
 }
 
 /** A header that is missing counts as an empty one. */

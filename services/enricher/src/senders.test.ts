@@ -1,34 +1,26 @@
 import { DEFAULT_SITE_SETTINGS } from '@millrace/shared'
 import { describe, expect, it } from 'vitest'
-import { type Sender, Senders } from './senders.ts'
+import { hashOf } from './byte-words.ts'
+import { Client, Sender } from './sender.ts'
+import { type LineBytes, Senders } from './senders.ts'
 import { VisitorIds } from './steps/visitor.ts'
 
 const HOUR = 3_600_000
 
-const senderOf = (ip: string, client: Buffer): Sender => ({
-  site: 'blog',
-  userAgent: '',
-  acceptLanguage: '',
-  headers: {},
-  ip,
-  visitor: new VisitorIds({ saltOf: () => null }, 'blog', ip, ''),
-  client,
-  settings: DEFAULT_SITE_SETTINGS,
-  secret: null,
-  seen: null,
-  broken: null,
-  judgedBy: undefined,
-  place: null,
-  placedBy: null,
-  session: null,
-})
+/** A line that is cut where its address and its client begin. */
+function lineOf(ip: string, client: string): readonly [line: LineBytes, address: number, client: number] {
+  const bytes = Buffer.from(`>>${ip}${client},"hits"`)
+  return [{ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }, 2, 2 + ip.length]
+}
 
-/** A known sender, and where its bytes stand in a line. */
 const find = (senders: Senders, ip: string, client = 'Firefox', time = 0): Sender | undefined =>
-  senders.find(ip, Buffer.from(`>>${client},"hits"`), 2, time)
-const add = (senders: Senders, ip: string, client = 'Firefox'): Sender => {
-  const sender = senderOf(ip, senders.clientOf(Buffer.from(client)))
-  senders.add(ip, sender)
+  senders.find(...lineOf(ip, client), time)
+
+function add(senders: Senders, ip: string, text = 'Firefox'): Sender {
+  const client = senders.clientOf(Buffer.from(text), (copy) => new Client(copy, '', {}, ''))
+  const visitor = new VisitorIds({ saltOf: () => null }, 'blog', ip, '')
+  const sender = new Sender('blog', ip, client, visitor, DEFAULT_SITE_SETTINGS, null)
+  senders.add(sender, ...lineOf(ip, text))
   return sender
 }
 
@@ -52,7 +44,7 @@ describe('Senders', () => {
     expect(find(senders, 'a', 'Firefox', HOUR + 1)?.ip).toBe('a')
     expect(find(senders, 'a', 'Firefox', 2 * HOUR + 2)?.ip).toBe('a')
     expect(find(senders, 'b', 'Firefox', 2 * HOUR + 2)).toBeUndefined()
-    expect(senders.size).toBe(2)
+    expect(senders.size).toBe(1)
   })
 
   it('tells the clients behind one address apart, also where one begins as another does', () => {
@@ -80,5 +72,26 @@ describe('Senders', () => {
     expect(senders.size).toBe(64)
     expect(find(senders, 'a', 'client 98')).toBeDefined()
     expect(find(senders, 'a', 'client 0')).toBeUndefined()
+  })
+
+  it('tells addresses of one hash apart', () => {
+    const senders = new Senders()
+    const ips = ['10.0.32.69', '10.2.104.202']
+    const hashes = ips.map((ip) => hashOf(new DataView(new TextEncoder().encode(ip).buffer), 0, ip.length))
+    expect(new Set(hashes).size).toBe(1)
+    const known = ips.map((ip) => add(senders, ip))
+    expect(ips.map((ip) => find(senders, ip)?.ip)).toEqual(ips)
+    expect(known.map(({ ip }) => ip)).toEqual(ips)
+  })
+
+  it('bounds the bytes of addresses whose senders push each other out', () => {
+    const senders = new Senders(100)
+    find(senders, 'a')
+    add(senders, 'b')
+    for (let i = 0; i < 1_000; i++) {
+      find(senders, 'a'.repeat(100))
+      add(senders, 'a'.repeat(100), `client ${i}`)
+    }
+    expect(find(senders, 'b')).toBeUndefined()
   })
 })

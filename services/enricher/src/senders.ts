@@ -1,64 +1,38 @@
-import type { SiteSettings } from '@millrace/shared'
-import type { Session } from './sessions/session.ts'
-import type { SeenAgent } from './steps/agent.ts'
-import type { Rule } from './steps/bots.ts'
-import type { Place } from './steps/place.ts'
+import { areEqual, hashOf } from './byte-words.ts'
+import type { Client, Sender } from './sender.ts'
 import { Remembered } from './steps/remembered.ts'
-import { detach } from './steps/text.ts'
-import type { VisitorIds } from './steps/visitor.ts'
-
-/** What a line says of who sent it: the same for all of its hits, and for every line of the same visitor on the same site. */
-export interface Sender {
-  readonly site: string
-  readonly userAgent: string
-  readonly acceptLanguage: string
-  /** What the collector kept of the request's headers, by lower-case name; nothing in it is trusted to be a text. */
-  readonly headers: Readonly<Record<string, unknown>>
-  /** As the collector normalised it; for the place and for networks, and never in a row. */
-  readonly ip: string
-  /** Holds the address too, and answers with hashes only. */
-  readonly visitor: VisitorIds
-  /** The bytes of its client in a line, by which it is recognised. */
-  readonly client: Buffer
-  /** Under which settings and secret it was read: under others it is read anew. */
-  readonly settings: SiteSettings
-  readonly secret: Buffer | null
-  /** What the pipeline has found out of it: what its headers tell, and where a database has its address. */
-  seen: SeenAgent | null
-  /** Bot rules that it breaks besides those of its client, and by which list of networks. */
-  broken: readonly Rule[] | null
-  judgedBy: object | undefined
-  place: Place | null
-  placedBy: object | null
-  /** Where the sessionizer found its sessions last; it checks whether they are still there. */
-  session: Session | null
-}
 
 const HOUR_MS = 3_600_000
-/** About 1 KB each. */
-const MAX_YOUNG = 20_000
-/** Distinct ones, about 1 KB each. */
+/** About 500 bytes each. */
+const MAX_YOUNG = 40_000
+/** Distinct ones, about 3 KB each. */
 const MAX_CLIENTS = 5_000
 /** Of one address on one site: behind some there are very many people. */
 const MAX_OF_ONE = 64
+/** Of addresses, for each sender on average: only where senders push each other out are there more. */
+const ADDRESS_BYTES = 128
 const COMMA = 44
 const LETTER_H = 104
 const LETTER_S = 115
 
+/** The bytes of a line, as it is searched for its sender. */
+export interface LineBytes {
+  readonly bytes: Buffer
+  /** Of the same bytes. */
+  readonly view: DataView
+}
+
 /**
- * Senders by what a line says of them, so that most lines are not read but recognised: by the text of site, trust and
- * address, then by the bytes of the client. Two generations: what was not asked for while the younger one filled up, or for
- * an hour of the log's time, is forgotten.
+ * Senders by what a line says of them, so that most lines are not read but recognised: by the bytes of site, trust and
+ * address, which stand first, then by those of the client. Two generations: what was not asked for while the younger one
+ * filled up, or for an hour of the log's time, is forgotten.
  */
 export class Senders {
   readonly #max: number
-  #young = new Map<string, Sender[]>()
-  #old = new Map<string, Sender[]>()
-  #youngCount = 0
-  #oldCount = 0
+  #young = new Generation()
+  #old = new Generation()
   #bornAt = Number.NEGATIVE_INFINITY
-  /** Bytes of clients, that senders share. */
-  readonly #clients = new Remembered<Buffer>(MAX_CLIENTS)
+  readonly #clients = new Remembered<Client>(MAX_CLIENTS)
 
   constructor(max = MAX_YOUNG) {
     this.#max = max
@@ -66,68 +40,116 @@ export class Senders {
 
   /** How many are remembered: at most twice the maximum. */
   get size(): number {
-    return this.#youngCount + this.#oldCount
+    return this.#young.count + this.#old.count
   }
 
-  /** The sender with this address whose client stands at `client` in `line`. `time`: of the record, epoch ms. */
-  find(address: string, line: Buffer, client: number, time: number): Sender | undefined {
-    if (this.#youngCount >= this.#max || time - this.#bornAt > HOUR_MS) this.#age(time)
-    const known = findClient(this.#young.get(address), line, client)
+  /** The sender whose address stands at [address, client) in a line, and its client behind. `time`: of the record, epoch ms. */
+  find(line: LineBytes, address: number, client: number, time: number): Sender | undefined {
+    if (this.#young.isFull(this.#max) || time - this.#bornAt > HOUR_MS) this.#age(time)
+    const hash = hashOf(line.view, address, client)
+    const known = this.#young.find(hash, line, address, client)
     if (known !== undefined) return known
-    const older = findClient(this.#old.get(address), line, client)
-    if (older !== undefined) this.#keep(detach(address), older)
+    const older = this.#old.find(hash, line, address, client)
+    if (older === undefined) return undefined
+    this.#old.remove(hash, older)
+    this.#young.add(hash, older, line.view, address, client)
     return older
   }
 
-  add(address: string, sender: Sender): void {
-    this.#keep(detach(address), sender)
+  /** Remembers the sender of a line, in place of the one that `find` gives for it. */
+  add(sender: Sender, { bytes, view }: LineBytes, address: number, client: number): void {
+    const hash = hashOf(view, address, client)
+    const before = this.#young.find(hash, { bytes, view }, address, client)
+    if (before !== undefined) this.#young.remove(hash, before)
+    this.#young.add(hash, sender, view, address, client)
   }
 
-  /** A copy of the client's bytes, one for all senders that have the same. */
-  clientOf(bytes: Buffer): Buffer {
+  /** The client with these bytes, one for all senders that have it; `read` makes what is not known yet. */
+  clientOf<Found extends Client | null>(bytes: Buffer, read: (copy: Buffer) => Found): Client | Found {
     const text = bytes.toString('latin1')
     const known = this.#clients.get(text)
     if (known !== undefined) return known
-    const copy = Buffer.from(bytes)
-    this.#clients.set(text, copy)
-    return copy
-  }
-
-  #keep(address: string, sender: Sender): void {
-    const known = this.#young.get(address)
-    const same = known?.findIndex(({ client }) => client.equals(sender.client)) ?? -1
-    if (known === undefined) this.#young.set(address, [sender])
-    else if (same >= 0) known[same] = sender
-    else known.push(sender)
-    if (same === -1) this.#youngCount++
-    if (known !== undefined && known.length > MAX_OF_ONE) {
-      known.shift()
-      this.#youngCount--
-    }
+    const client = read(Buffer.from(bytes))
+    if (client !== null) this.#clients.set(text, client)
+    return client
   }
 
   #age(time: number): void {
     // After an hour without a line the old ones are older than an hour, too.
     this.#old = this.#young
-    this.#oldCount = this.#youngCount
-    this.#young = new Map()
-    this.#youngCount = 0
+    this.#young = new Generation()
     this.#bornAt = time
   }
 }
 
-/**
- * After a client comes `,"sent_at"` or `,"hits"` (or its `user`, which makes it another one): where neither can stand, a
- * client of another length is told without comparing it.
- */
-function findClient(senders: readonly Sender[] | undefined, line: Buffer, start: number): Sender | undefined {
-  if (senders === undefined) return undefined
-  for (const sender of senders) {
-    const { client } = sender
-    const end = start + client.length
-    const next = line[end + 2]
-    if (line[end] !== COMMA || (next !== LETTER_S && next !== LETTER_H)) continue
-    if (line.compare(client, 0, client.length, start, end) === 0) return sender
+/** Senders by the hash of their address; those with the same hang on `next`, the oldest first. */
+class Generation {
+  count = 0
+  readonly #first = new Map<number, Sender>()
+  /** The addresses, one behind the other: far cheaper than an object for each. */
+  #addresses = new DataView(new ArrayBuffer(1 << 16))
+  #used = 0
+
+  isFull(max: number): boolean {
+    return this.count >= max || this.#used > max * ADDRESS_BYTES
   }
-  return undefined
+
+  /**
+   * After a client comes `,"sent_at"` or `,"hits"` (or its `user`, which makes it another one): where neither can stand, a
+   * client of another length is told without comparing it.
+   */
+  find(hash: number, { bytes, view }: LineBytes, address: number, start: number): Sender | undefined {
+    const length = start - address
+    for (let sender = this.#first.get(hash) ?? null; sender !== null; sender = sender.next) {
+      if (sender.addressLength !== length) continue
+      if (!areEqual(this.#addresses, sender.addressAt, view, address, length)) continue
+      const client = sender.client.bytes
+      const end = start + client.length
+      const next = bytes[end + 2]
+      if (bytes[end] !== COMMA || (next !== LETTER_S && next !== LETTER_H)) continue
+      if (bytes.compare(client, 0, client.length, start, end) === 0) return sender
+    }
+    return undefined
+  }
+
+  add(hash: number, sender: Sender, view: DataView, address: number, client: number): void {
+    sender.addressAt = this.#keep(view, address, client)
+    sender.addressLength = client - address
+    sender.next = null
+    this.count++
+    const first = this.#first.get(hash)
+    if (first === undefined) {
+      this.#first.set(hash, sender)
+      return
+    }
+    let last = first
+    let length = 1
+    for (; last.next !== null; last = last.next) length++
+    last.next = sender
+    if (length >= MAX_OF_ONE) this.remove(hash, first)
+  }
+
+  remove(hash: number, sender: Sender): void {
+    this.count--
+    const first = this.#first.get(hash)!
+    if (first !== sender) {
+      let before = first
+      while (before.next !== sender) before = before.next!
+      before.next = sender.next
+    } else if (sender.next !== null) this.#first.set(hash, sender.next)
+    else this.#first.delete(hash)
+    sender.next = null
+  }
+
+  #keep(view: DataView, from: number, to: number): number {
+    const at = this.#used
+    this.#used += to - from
+    if (this.#used > this.#addresses.byteLength) {
+      const larger = new Uint8Array(Math.max(this.#used, this.#addresses.byteLength * 2))
+      larger.set(new Uint8Array(this.#addresses.buffer))
+      this.#addresses = new DataView(larger.buffer)
+    }
+    new Uint8Array(this.#addresses.buffer).set(new Uint8Array(view.buffer, view.byteOffset + from, to - from), at)
+    return at
+  }
 }

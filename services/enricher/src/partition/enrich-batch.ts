@@ -6,7 +6,9 @@ import { MonthCount } from '../month-count.ts'
 import { enrich, type Tools } from '../pipeline.ts'
 import { type DeadLetter, type RawHit, type ReadingTools, readRecord } from '../raw-hit.ts'
 import type { PartitionState } from '../sessions/partition-state.ts'
-import { SessionChanges, type SiteRules, step } from '../sessions/step.ts'
+import { readAhead } from '../sessions/read-ahead.ts'
+import { SessionChanges } from '../sessions/session-changes.ts'
+import { type SiteRules, step } from '../sessions/step.ts'
 import { type OpenRow, VISIT_COLUMNS } from '../visit.ts'
 
 /** A record of raw hits, read. */
@@ -30,8 +32,6 @@ export interface EnrichedBatch {
   readonly sessions: Buffer
   readonly deadLetters: readonly LogRecord[]
   readonly count: VerdictCount
-  /** How many of the records it took. */
-  readonly records: number
 }
 
 /** Rules of a site, and of sites without rules of their own. */
@@ -45,10 +45,9 @@ export function readRaw(record: StoredRecord, tools: ReadingTools): ReadRecord {
   return { offset: record.offset, hits, letters, bytes: record.value?.length ?? 0, configAt }
 }
 
-/** Days whose salts the hits of `records` need. */
-export function daysNeeded(records: readonly ReadRecord[], days: Set<number>): void {
-  for (const { hits } of records) for (const { day, dead } of hits) if (dead === '') days.add(day)
-}
+/** Days whose salts the hits of a record need. */
+export const daysNeeded = ({ hits }: ReadRecord): Set<number> =>
+  new Set(hits.filter(({ dead }) => dead === '').map(({ day }) => day))
 
 /**
  * A record of hits.enriched stays below its topic's 16 MB: a batch ends after the raw record with which its guessed size
@@ -59,7 +58,7 @@ const FULL_BYTES = 6 << 20
 const ROW_BYTES = 320
 const SESSION_BYTES = 400
 
-/** Enriches raw records into one enriched record. The writers keep their memory from batch to batch. */
+/** Enriches raw records into enriched ones, one after the other. The writers keep their memory from batch to batch. */
 export class BatchEnricher {
   readonly #tools: Tools
   readonly #rulesOf: RulesOf
@@ -67,6 +66,12 @@ export class BatchEnricher {
   readonly #hits = new BlockWriter<OpenRow>(HIT_COLUMNS, VISIT_COLUMNS)
   readonly #changes: SessionChanges
   readonly #hitMonths = new MonthCount()
+  #count = new VerdictCount()
+  #deadLetters: LogRecord[] = []
+  /** Offsets of the first and the last record of the batch; -1 = there is none yet. */
+  #srcFrom = -1
+  #srcTo = -1
+  #bytes = 0
 
   constructor(tools: Tools, rulesOf: RulesOf, partition: number) {
     this.#tools = tools
@@ -75,43 +80,53 @@ export class BatchEnricher {
     this.#changes = new SessionChanges(tools.kp)
   }
 
-  /** Takes as many of `records` (at least one) as fit into one enriched record, and changes the state accordingly. */
-  enrich(state: PartitionState, records: readonly ReadRecord[]): EnrichedBatch {
-    const count = new VerdictCount()
-    const deadLetters: LogRecord[] = []
-    let taken = 0
-    for (let bytes = 0; taken < records.length && bytes < FULL_BYTES; taken++) {
-      const record = records[taken]!
-      bytes += record.bytes + this.#addRecord(state, record, count)
-      for (const letter of record.letters) deadLetters.push(this.#deadRecord(letter))
-    }
+  /** No more records fit into the batch. */
+  get isFull(): boolean {
+    return this.#bytes >= FULL_BYTES
+  }
+
+  /** Takes the next record into the batch, and changes the state accordingly. */
+  add(state: PartitionState, record: ReadRecord): void {
+    if (this.#srcFrom === -1) this.#srcFrom = record.offset
+    this.#srcTo = record.offset
+    this.#bytes += record.bytes + this.#addHits(state, record.hits)
+    for (const letter of record.letters) this.#deadLetters.push(this.#deadRecord(letter))
+  }
+
+  /** Ends the batch, of at least one record. */
+  finish(state: PartitionState): EnrichedBatch {
     const rows = this.#hits.rows
     const { sessions, sessionRows } = this.#changes.finish(state)
-    return {
-      srcFrom: records[0]!.offset,
-      srcTo: records[taken - 1]!.offset,
+    const batch: EnrichedBatch = {
+      srcFrom: this.#srcFrom,
+      srcTo: this.#srcTo,
       rows,
       hitRows: this.#hitMonths.take(),
       sessionRows,
       hits: this.#hits.finish(),
       sessions,
-      deadLetters,
-      count,
-      records: taken,
+      deadLetters: this.#deadLetters,
+      count: this.#count,
     }
+    this.#count = new VerdictCount()
+    this.#deadLetters = []
+    this.#srcFrom = this.#srcTo = -1
+    this.#bytes = 0
+    return batch
   }
 
   /** Returns about how many bytes its rows take, besides the texts that the raw record has too. */
-  #addRecord(state: PartitionState, record: ReadRecord, count: VerdictCount): number {
+  #addHits(state: PartitionState, hits: readonly RawHit[]): number {
     const touchedBefore = state.touched.length
+    for (const { sender } of hits) if (sender.session !== null) readAhead(sender.session)
     let bytes = 0
-    for (const hit of record.hits) {
+    for (const hit of hits) {
       const rules = this.#rulesOf(hit.sender.site)
       const enriched = enrich(hit, rules.settings, this.#tools)
       step(state, enriched, rules, this.#changes)
       this.#hits.append(enriched.row)
       this.#hitMonths.add(enriched.row.day)
-      count.add(enriched.row)
+      this.#count.add(enriched.row)
       bytes += repeatedBytes(enriched.row)
     }
     for (let i = touchedBefore; i < state.touched.length; i++) {

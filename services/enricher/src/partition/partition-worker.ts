@@ -189,18 +189,31 @@ export class PartitionWorker {
     const standing = await this.#readyStanding()
     standing.state.allowTimeout(this.#with.maxSessionTimeoutMs())
     const records = await this.#takeQueued(standing)
-    const days = new Set<number>()
-    daysNeeded(records, days)
-    if (!this.#allDecided(days)) await this.#with.salts.ensure(days)
     for (let done = 0; done < records.length && this.#active; ) {
+      const first = await this.#read(records[done]!)
       const startedAt = performance.now()
-      const batch = this.#enricher.enrich(standing.state, done === 0 ? records : records.slice(done))
+      done += this.#enrichFrom(standing.state, first, records, done)
+      const batch = this.#enricher.finish(standing.state)
       const record = this.#encode(standing, batch, this.#with.config.at())
       const enrichMs = performance.now() - startedAt
       if (!(await this.#append(standing, record, batch))) return
       this.#report(standing, batch, enrichMs)
-      done += batch.records
     }
+  }
+
+  /**
+   * Takes into the batch as many records, from the one at `from` on, as fit and need not wait; returns how many. Each is read
+   * just before: what it is read into has gone by the time that garbage is collected, instead of being moved about.
+   */
+  #enrichFrom(state: PartitionState, first: ReadRecord, records: readonly StoredRecord[], from: number): number {
+    this.#enricher.add(state, first)
+    let at = from + 1
+    for (; at < records.length && !this.#enricher.isFull; at++) {
+      const read = readRaw(records[at]!, this.#with.reading)
+      if (!this.#isReady(read)) break
+      this.#enricher.add(state, read)
+    }
+    return at - from
   }
 
   /** Dead letters first: should the process die in between, they are written twice and never left out. */
@@ -265,8 +278,8 @@ export class PartitionWorker {
   }
 
   /** Takes from the queue what makes a batch. What was enriched already is left out; a gap must be a gap of the log. */
-  async #takeQueued(standing: Standing): Promise<ReadRecord[]> {
-    const records: ReadRecord[] = []
+  async #takeQueued(standing: Standing): Promise<StoredRecord[]> {
+    const records: StoredRecord[] = []
     let taken = 0
     let bytes = 0
     for (let next = standing.nextRaw; taken < this.#queue.length && bytes < BATCH_BYTES; taken++) {
@@ -278,7 +291,7 @@ export class PartitionWorker {
         await this.#checkGap(standing, record.offset)
         return []
       }
-      records.push(await this.#read(record))
+      records.push(record)
       next++
     }
     this.#queue = this.#queue.slice(taken)
@@ -287,13 +300,29 @@ export class PartitionWorker {
     return records
   }
 
-  /** Not before the sites are known as the collector knew them, which decides the days of the hits too. */
+  /** Not before the sites are known as the collector knew them, which decides the days of the hits too, and their salts. */
   async #read(record: StoredRecord): Promise<ReadRecord> {
-    const { config, reading } = this.#with
-    const read = readRaw(record, reading)
-    if (read.configAt <= config.at()) return read
-    await config.waitFor(read.configAt, this.#stopWaiting.signal)
-    return readRaw(record, reading)
+    const { config, reading, salts } = this.#with
+    let read = readRaw(record, reading)
+    if (read.configAt > config.at()) {
+      await config.waitFor(read.configAt, this.#stopWaiting.signal)
+      read = readRaw(record, reading)
+    }
+    if (!this.#isReady(read)) await salts.ensure(daysNeeded(read))
+    return read
+  }
+
+  /** Whether all is known that enriching a record takes. It is asked for every record: most have hits of one day. */
+  #isReady({ configAt, hits }: ReadRecord): boolean {
+    const { config, salts } = this.#with
+    if (configAt > config.at()) return false
+    let decided = Number.NaN
+    for (const { day, dead } of hits) {
+      if (day === decided || dead !== '') continue
+      if (!salts.isDecided(day)) return false
+      decided = day
+    }
+    return true
   }
 
   /** @throws Hole when the log itself has the gap, unless it was accepted; a delivery that jumped is set right instead */
@@ -316,11 +345,6 @@ export class PartitionWorker {
   #past(hole: Hole): number {
     if (!this.#isAccepted(hole)) throw hole
     return hole.found
-  }
-
-  #allDecided(days: ReadonlySet<number>): boolean {
-    for (const day of days) if (!this.#with.salts.isDecided(day)) return false
-    return true
   }
 
   /** The state to go on with: the one at hand, else a restored one, and then the delivery is at its place. */

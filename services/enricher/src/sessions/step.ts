@@ -2,26 +2,14 @@
  * One hit into the sessions of its partition: duplicate or not, late or not, which session, and what becomes of it.
  * `step` reads no clock and does no I/O: the same hits in the same order always give the same rows.
  */
-import {
-  BlockWriter,
-  type Hash64,
-  isPrivate,
-  type LocalDays,
-  NIL_UUID,
-  type RowsByMonth,
-  SESSION_BLOCK_COLUMNS,
-  type SiteSettings,
-} from '@millrace/shared'
-import { MonthCount } from '../month-count.ts'
+import { type Hash64, isPrivate, type LocalDays, NIL_UUID, type SiteSettings } from '@millrace/shared'
 import type { EnrichedHit } from '../pipeline.ts'
 import { bringsNewArrival } from '../steps/arrival.ts'
 import { isTooFast, type RateLimit } from '../steps/request-rate.ts'
 import { shortHash } from '../steps/short-hash.ts'
-import { type OpenRow, type OpenSessionRow, VISIT_COLUMNS } from '../visit.ts'
+import type { OpenRow } from '../visit.ts'
 import { DEDUP_MS, LATENESS_MS, type PartitionState } from './partition-state.ts'
 import {
-  emptySessionRow,
-  fillSessionRow,
   kindOf,
   moveStart,
   newSession,
@@ -30,6 +18,7 @@ import {
   type Session,
   type SessionKind,
 } from './session.ts'
+import type { SessionChanges } from './session-changes.ts'
 
 /** What a site says of its sessions. */
 export interface SiteRules {
@@ -270,35 +259,4 @@ function touch(state: PartitionState, session: Session, row: OpenRow, changes: S
   if (session.version > 0) changes.takeBack(session)
   session.version++
   state.touched.push(session)
-}
-
-/** The signed rows of a batch, as bytes: for every session that it changed its stored state and its new one. */
-export class SessionChanges {
-  readonly #kp: number
-  readonly #writer = new BlockWriter<OpenSessionRow>(SESSION_BLOCK_COLUMNS, VISIT_COLUMNS)
-  readonly #months = new MonthCount()
-  readonly #row = emptySessionRow()
-
-  constructor(kp: number) {
-    this.#kp = kp
-  }
-
-  takeBack(session: Session): void {
-    this.#write(session, -1)
-  }
-
-  /** Writes the new state of every touched session, and ends the batch. */
-  finish(state: PartitionState): { sessions: Buffer; sessionRows: RowsByMonth } {
-    for (const session of state.touched) {
-      this.#write(session, 1)
-      session.touched = false
-    }
-    state.touched.length = 0
-    return { sessions: this.#writer.finish(), sessionRows: this.#months.take() }
-  }
-
-  #write(session: Session, sign: 1 | -1): void {
-    this.#writer.append(fillSessionRow(this.#row, session, sign, this.#kp))
-    this.#months.add(session.day)
-  }
 }

@@ -30,8 +30,9 @@ function hashIdentity(salt: Buffer, identity: string): Hash64 {
 
 /** The names of one site, address and agent, by local day. Each is hashed when it is first asked for. */
 export class VisitorIds {
+  /** The same on every day; null = it is not. */
+  #fixed: Hash64 | null = null
   readonly #salts: SaltsByDay
-  readonly #identity: string
   // Salts of at most a day and its neighbours are asked for: three slots, no map.
   #salt0: Buffer | null = null
   #id0 = NO_HASH
@@ -39,13 +40,16 @@ export class VisitorIds {
   #id1 = NO_HASH
   #salt2: Buffer | null = null
   #id2 = NO_HASH
-  /** The same on every day; null = it is not. */
-  #fixed: Hash64 | null = null
+  readonly #site: string
+  readonly #ip: string
+  readonly #agent: string
 
-  /** `more`: what else tells visitors apart, each with its leading zero. */
-  constructor(salts: SaltsByDay, site: string, ip: string, userAgent: string, more = '') {
+  /** `agent`: the user agent, and what else tells visitors apart, each with a leading zero. */
+  constructor(salts: SaltsByDay, site: string, ip: string, agent: string) {
     this.#salts = salts
-    this.#identity = `\0${site}\0${ip}\0${userAgent}${more}`
+    this.#site = site
+    this.#ip = ip
+    this.#agent = agent
   }
 
   /** The name of a visitor whom the sender knows by an id of its own: the first 64 bits of sha256(secret 0 site 0 user), on every day. */
@@ -63,7 +67,7 @@ export class VisitorIds {
     if (salt === this.#salt0) return this.#id0
     if (salt === this.#salt1) return this.#id1
     if (salt === this.#salt2) return this.#id2
-    return this.#keep(salt, hashIdentity(salt, this.#identity))
+    return this.#keep(salt, hashIdentity(salt, `\0${this.#site}\0${this.#ip}\0${this.#agent}`))
   }
 
   /** As `on`, with a random id that nobody else ever gets, nor this hit again, where the salt is gone. */

@@ -76,11 +76,8 @@ export class Lab {
 
   /** Enriches raw records as one batch. */
   enrich(raw: readonly StoredRecord[]): LabRecord {
-    const batch = this.#enricher.enrich(
-      this.state,
-      raw.map((record) => readRaw(record, READING)),
-    )
-    const record = { ...batch, streamTime: this.state.streamTime }
+    for (const record of raw) this.#enricher.add(this.state, readRaw(record, READING))
+    const record = { ...this.#enricher.finish(this.state), streamTime: this.state.streamTime }
     this.records.push(record)
     return record
   }
