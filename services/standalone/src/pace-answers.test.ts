@@ -4,22 +4,20 @@ import { nextHoldBack, paceAnswers } from './pace-answers.ts'
 
 describe('nextHoldBack', () => {
   it.each([
-    [0, true, 4],
-    [4, true, 6],
-    [100, true, 150],
-    [450, true, 500],
-    [500, true, 500],
-    [500, false, 400],
-    [10, false, 8],
-    [4, false, 0],
-    [0, false, 0],
-  ])('it follows %i ms, late: %s, with %i', (before, isLate, after) => {
-    expect(nextHoldBack(before, isLate)).toBe(after)
+    ['late, and getting later', 0, 1_300, 0, 8],
+    ['late, and getting later', 8, 1_400, 1_300, 16],
+    ['late, and getting later', 400, 9_000, 8_000, 500],
+    ['late, and catching up', 16, 1_300, 1_400, 16],
+    ['in time', 16, 1_200, 1_100, 13],
+    ['in time', 8, 0, 0, 0],
+    ['in time', 0, 1_000, 0, 0],
+  ])('it is, when reports are %s, after %i ms (%i ms behind, were %i)', (_, before, behindMs, wereMs, after) => {
+    expect(nextHoldBack(before, behindMs, wereMs)).toBe(after)
   })
 
   it('it comes back to nothing', () => {
     let ms = 500
-    for (let i = 0; i < 40; i++) ms = nextHoldBack(ms, false)
+    for (let i = 0; i < 40; i++) ms = nextHoldBack(ms, 0, 0)
     expect(ms).toBe(0)
   })
 })
@@ -27,7 +25,7 @@ describe('nextHoldBack', () => {
 describe('paceAnswers', () => {
   it('it holds answers back while reports are late, and says so', async () => {
     const server = createServer({ host: '', port: 0, name: 'test', logger: createLogger('silent', 'test') })
-    let behindMs = 2_400
+    let behindMs = 1_100
     let asked = 0
     let busy = false
     const completeUntil = async (): Promise<number> => {
@@ -36,9 +34,9 @@ describe('paceAnswers', () => {
     }
     const pace = paceAnswers({ isBusy: () => busy, completeUntil, clock: () => 1_000_000 }, server)
     busy = true
-    await vi.waitFor(() => expect(asked).toBeGreaterThan(1), 20_000)
+    await vi.waitFor(() => expect(asked).toBeGreaterThan(9), 20_000)
     expect(pace.holdBackMs()).toBe(0)
-    behindMs = 2_600
+    behindMs = 1_300
     await vi.waitFor(() => expect(pace.holdBackMs()).toBeGreaterThan(0), 20_000)
     expect(await server.registry.metrics()).toMatch(/millrace_answer_held_back_ms [1-9]/)
     busy = false

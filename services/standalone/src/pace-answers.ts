@@ -1,11 +1,13 @@
 import { Gauge, type Server } from '@millrace/server'
 
 const POLL_MS = 250
-/** Reports that are further behind than this are late: under load an insert waits for 1.5 s and takes some tenths. */
-const LATE_MS = 2_500
-const SLOWER = 1.5
+/** Reports fall behind while a batch is gathered and inserted; how far they are behind at best tells whether the store keeps up. */
+const POLLS_TO_DECIDE = 8
+/** Reports that are further behind than this at best are late. */
+const LATE_MS = 1_200
+const SLOWER = 2
 const FASTER = 0.8
-const SHORTEST_MS = 4
+const SHORTEST_MS = 8
 /** Far below the patience of senders. */
 const LONGEST_MS = 500
 
@@ -37,10 +39,13 @@ export function paceAnswers({ isBusy, completeUntil, clock }: Lateness, { regist
     help: 'Milliseconds for which answers to hits are held back, because reports are late',
     registers: [registry],
   })
+  let [polls, bestMs, bestBeforeMs] = [0, Number.POSITIVE_INFINITY, 0]
   async function look(): Promise<void> {
-    const isLate = isBusy() && clock() - (await completeUntil()) > LATE_MS
-    holdBackMs = nextHoldBack(holdBackMs, isLate)
+    bestMs = Math.min(bestMs, isBusy() ? clock() - (await completeUntil()) : 0)
+    if (++polls % POLLS_TO_DECIDE > 0) return
+    holdBackMs = nextHoldBack(holdBackMs, bestMs, bestBeforeMs)
     gauge.set(holdBackMs)
+    ;[bestMs, bestBeforeMs] = [Number.POSITIVE_INFINITY, bestMs]
   }
   let looking = false
   const timer = setInterval(async () => {
@@ -53,8 +58,9 @@ export function paceAnswers({ isBusy, completeUntil, clock }: Lateness, { regist
   return { holdBackMs: () => holdBackMs, close: () => clearInterval(timer) }
 }
 
-/** Milliseconds after those before. */
-export function nextHoldBack(before: number, isLate: boolean): number {
-  if (isLate) return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.round(before * SLOWER)))
-  return before <= SHORTEST_MS ? 0 : Math.round(before * FASTER)
+/** Milliseconds after those before, when reports are `behindMs` behind at best, and were `beforeMs`. While they catch up nothing changes. */
+export function nextHoldBack(holdBackMs: number, behindMs: number, beforeMs: number): number {
+  if (behindMs <= LATE_MS) return holdBackMs <= SHORTEST_MS ? 0 : Math.round(holdBackMs * FASTER)
+  if (behindMs <= beforeMs) return holdBackMs
+  return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, holdBackMs * SLOWER))
 }

@@ -24,7 +24,6 @@ export async function startPipeline(input: PipelineInput, onDeath: (error: Error
   const worker = new Worker(new URL('./pipeline-thread.js', import.meta.url), {
     workerData: input,
     transferList: input.logPort ? [input.logPort] : [],
-    ...(process.env.YOUNG && { resourceLimits: { maxYoungGenerationSizeMb: Number(process.env.YOUNG) } }),
   })
   const waiting = new Map<
     number,
