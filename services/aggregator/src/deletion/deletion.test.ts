@@ -51,13 +51,15 @@ async function newSite(count: number): Promise<Site> {
       session_id: BigInt(`0x${row.session_id}`) === 0n ? row.session_id : sites + row.session_id.slice(1),
     }))
   const [plain, signed, sessions] = [own(made.hits), own(made.signed), own(made.sessions)]
+  const bounced = new Set(sessions.filter((session) => session.is_bounce === 1).map(({ session_id }) => session_id))
   const hits = plain.map(
     (hit, n): HitRow => ({
       ...hit,
       kp: sites,
       received_at: hit.time + Math.floor(random() * 3) * 1_000,
       engaged_ms: hit.type === 'engagement' ? Math.floor(random() * 20_000) : 0,
-      interactive: hit.type === 'event' && random() < 0.3,
+      // A visit with an interactive event is no bounce.
+      interactive: hit.type === 'event' && random() < 0.3 && !bounced.has(hit.session_id),
       referrer: random() < 0.5 ? `https://${hit.hostname}${plain[Math.max(0, n - 1)]!.path}` : '',
     }),
   )
