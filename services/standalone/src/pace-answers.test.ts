@@ -39,7 +39,20 @@ describe('paceAnswers', () => {
     behindMs = 1_300
     await vi.waitFor(() => expect(pace.holdBackMs()).toBeGreaterThan(0), 20_000)
     expect(await server.registry.metrics()).toMatch(/millrace_answer_held_back_ms [1-9]/)
+    // Twice as long each time while reports get later.
+    const later = setInterval(() => {
+      behindMs += 100
+    }, 50)
+    await vi.waitFor(() => expect(pace.holdBackMs()).toBeGreaterThan(30), 30_000)
+    clearInterval(later)
     busy = false
+    const held: number[] = []
+    while (pace.holdBackMs() > 0) {
+      if (held.at(-1) !== pace.holdBackMs()) held.push(pace.holdBackMs())
+      await new Promise((done) => setTimeout(done, 10))
+    }
+    // It goes at once, not bit by bit.
+    expect(held.length).toBeLessThan(3)
     await vi.waitFor(() => expect(pace.holdBackMs()).toBe(0), 20_000)
     const before = asked
     await new Promise((done) => setTimeout(done, 600))

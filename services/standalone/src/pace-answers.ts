@@ -39,13 +39,16 @@ export function paceAnswers({ isBusy, completeUntil, clock }: Lateness, { regist
     help: 'Milliseconds for which answers to hits are held back, because reports are late',
     registers: [registry],
   })
-  let [polls, bestMs, bestBeforeMs] = [0, Number.POSITIVE_INFINITY, 0]
+  let [polls, wasBusy, bestMs, bestBeforeMs] = [0, false, Number.POSITIVE_INFINITY, 0]
   async function look(): Promise<void> {
-    bestMs = Math.min(bestMs, isBusy() ? clock() - (await completeUntil()) : 0)
+    const busy = isBusy()
+    wasBusy ||= busy
+    bestMs = Math.min(bestMs, busy ? clock() - (await completeUntil()) : 0)
     if (++polls % POLLS_TO_DECIDE > 0) return
-    holdBackMs = nextHoldBack(holdBackMs, bestMs, bestBeforeMs)
+    // When the rush is over nobody is to wait for what it left behind.
+    holdBackMs = wasBusy ? nextHoldBack(holdBackMs, bestMs, bestBeforeMs) : 0
     gauge.set(holdBackMs)
-    ;[bestMs, bestBeforeMs] = [Number.POSITIVE_INFINITY, bestMs]
+    ;[wasBusy, bestMs, bestBeforeMs] = [false, Number.POSITIVE_INFINITY, bestMs]
   }
   let looking = false
   const timer = setInterval(async () => {
