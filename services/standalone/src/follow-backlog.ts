@@ -1,6 +1,7 @@
 import type { EmbeddedLog } from '@millrace/log'
 import { Gauge, type Logger, type Server } from '@millrace/server'
 import { AGGREGATOR_GROUP, ENRICHER_GROUP, HITS_ENRICHED, HITS_RAW, integer } from '@millrace/shared'
+import { lookEvery } from './look-every.ts'
 
 const POLL_MS = 1_000
 
@@ -57,13 +58,5 @@ export function followBacklog(
     if (isFull) logger.warn({ maxMb }, 'too many hits wait to be stored: senders are told to come back later')
     else logger.info('hits are taken again')
   }
-  let looking = false
-  const timer = setInterval(async () => {
-    if (looking) return
-    looking = true
-    // A log that does not answer any more is told of elsewhere.
-    await look().catch(() => {})
-    looking = false
-  }, POLL_MS)
-  return { bytes: () => bytes, isFull: () => full, close: () => clearInterval(timer) }
+  return { bytes: () => bytes, isFull: () => full, close: lookEvery(POLL_MS, look) }
 }

@@ -1,4 +1,5 @@
 import { Gauge, type Server } from '@millrace/server'
+import { lookEvery } from './look-every.ts'
 
 const POLL_MS = 250
 /** Reports fall behind while a batch is gathered and inserted; how far they are behind at best tells whether the store keeps up. */
@@ -50,15 +51,7 @@ export function paceAnswers({ isBusy, completeUntil, clock }: Lateness, { regist
     gauge.set(holdBackMs)
     ;[wasBusy, bestMs, bestBeforeMs] = [false, Number.POSITIVE_INFINITY, bestMs]
   }
-  let looking = false
-  const timer = setInterval(async () => {
-    if (looking) return
-    looking = true
-    // A pipeline that does not answer any more is told of elsewhere.
-    await look().catch(() => {})
-    looking = false
-  }, POLL_MS)
-  return { holdBackMs: () => holdBackMs, close: () => clearInterval(timer) }
+  return { holdBackMs: () => holdBackMs, close: lookEvery(POLL_MS, look) }
 }
 
 /** Milliseconds after those before, when reports are `behindMs` behind at best, and were `beforeMs`. While they catch up nothing changes. */

@@ -35,13 +35,16 @@ export interface DirectRoute {
 export class DirectRoutes {
   readonly #app: FastifyInstance
   readonly #routes = new Map<string, { readonly method: string; readonly route: DirectRoute }>()
-  readonly #plain: PlainConnections
   #closing = false
 
   /** To be made before the server listens. */
   constructor(app: FastifyInstance) {
     this.#app = app
-    this.#plain = new PlainConnections(app.server, (method, path) => this.#routeOf(method, path))
+    new PlainConnections(
+      app.server,
+      (method, path) => this.#routeOf(method, path),
+      () => this.#closing,
+    )
     const fastifyHandlers = app.server.listeners('request') as ((asked: IncomingMessage, to: ServerResponse) => void)[]
     app.server.removeAllListeners('request')
     app.server.on('request', (request, response) => {
@@ -76,7 +79,6 @@ export class DirectRoutes {
   /** From now on connections are closed behind their answer. */
   close(): void {
     this.#closing = true
-    this.#plain.close()
   }
 
   #routeOf(method: string, path: string): DirectRoute | null {

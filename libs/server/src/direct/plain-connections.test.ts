@@ -15,9 +15,12 @@ const post = (body: string, headers = ''): string =>
 let server: Server
 let port: number
 let opened: Socket[]
+/** Told how to answer a request to /held. */
+let onHeld: (reply: () => void) => void
 beforeEach(async () => {
   server = createServer({ host: '127.0.0.1', port: 0, name: 'test', logger: createLogger('silent', 'test') })
   server.direct.add('POST', '/fast', ECHO)
+  server.direct.add('POST', '/held', { ...ECHO, take: (request, reply) => onHeld(() => ECHO.take(request, reply)) })
   port = Number(new URL(await server.listen()).port)
   opened = []
 })
@@ -185,11 +188,15 @@ describe('a connection', () => {
     await answered
     const closed = untilClosed(idle)
     const text = untilClosed(busy)
-    busy.write(post('wait'))
-    await new Promise((done) => setTimeout(done, 1))
-    await server.close()
+    const reply = await new Promise<() => void>((taken) => {
+      onHeld = taken
+      busy.write(post('x').replace('/fast', '/held'))
+    })
+    const isClosed = server.close()
     await closed
-    expect(await text).toMatch(/^$|connection: close/)
+    reply()
+    await isClosed
+    expect(await text).toMatch(/^HTTP\/1\.1 202 .*connection: close/s)
   })
 })
 

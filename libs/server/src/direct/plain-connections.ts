@@ -1,6 +1,6 @@
-import { type Server, STATUS_CODES } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Answer } from './answer.ts'
+import { type Answer, headOf } from './answer.ts'
 import type { DirectRoute, Reply } from './direct-routes.ts'
 import { type PlainRequest, readPlainRequest } from './read-plain-request.ts'
 
@@ -19,16 +19,15 @@ type ConnectionListener = (this: Server, socket: Socket) => void
  */
 export class PlainConnections {
   readonly #open = new Set<PlainConnection>()
-  #closing = false
 
-  /** To be made before the server listens. */
-  constructor(server: Server, routeOf: RouteOf) {
+  /** To be made before the server listens. While `isClosing`, connections are closed behind their answer. */
+  constructor(server: Server, routeOf: RouteOf, isClosing: () => boolean) {
     const listeners = server.listeners('connection') as ConnectionListener[]
     server.removeAllListeners('connection')
     server.on('connection', (socket: Socket) => {
       const connection = new PlainConnection(socket, server, {
         routeOf,
-        isClosing: () => this.#closing,
+        isClosing,
         leave: () => this.#open.delete(connection),
         giveToNode: () => {
           for (const listener of listeners) listener.call(server, socket)
@@ -37,11 +36,6 @@ export class PlainConnections {
       this.#open.add(connection)
     })
     this.#closeWith(server)
-  }
-
-  /** From now on connections are closed behind their answer. */
-  close(): void {
-    this.#closing = true
   }
 
   /** Node knows only those that it was given. */
@@ -201,27 +195,4 @@ class PlainConnection {
     this.#around.giveToNode()
     socket.resume()
   }
-}
-
-/** Status line and headers but for those of the connection, by answer: the usual ones are given again and again. */
-const heads = new WeakMap<Answer, string>()
-
-function headOf(answer: Answer): string {
-  let head = heads.get(answer)
-  if (head === undefined) {
-    head = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\n`
-    for (const [name, value] of Object.entries(answer.headers)) head += `${name}: ${value}\r\n`
-    heads.set(answer, head)
-  }
-  return `${head}date: ${dateNow()}\r\n`
-}
-
-let date = ''
-let dateSecond = 0
-
-/** For the Date header, which a server with a clock sends (RFC 9110, 6.6.1). */
-function dateNow(): string {
-  const second = Math.floor(Date.now() / 1_000)
-  if (second !== dateSecond) [date, dateSecond] = [new Date(second * 1_000).toUTCString(), second]
-  return date
 }

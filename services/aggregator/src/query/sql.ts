@@ -268,10 +268,10 @@ function fromSessionsCounted(question: Question, binder: Binder): string {
   const bounced = alive([...ofSessions, 'is_bounce = 1'])
   const byPath = filter === null && dimensions.length === 1 && dimensions[0]!.name === 'path'
   const asksBounces = measuresOf(question.metrics).sessions.includes('bounces')
-  const sums: Sums = {
-    sessions: question.likely ? distinctOfFew('session_id', 'is_of_few') : 'uniqExact(session_id)',
+  const sums = (isOf: string | undefined): Sums => ({
+    sessions: isOf ? distinctOfFew('session_id', isOf) : 'uniqExact(session_id)',
     ...(!byPath && { bounces: `uniqExactIf(session_id, session_id IN ${bounced})` }),
-  }
+  })
   const where = [...ownRows('hits', question, binder), ...aroundPeriod(2, question, binder)]
   where.push(...havingValues(dimensions, 'hits', binder), ...(table === 'hits' ? chosen : []))
   const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, 'hits', question, binder)} AS ${alias(i)}`)
@@ -280,8 +280,7 @@ function fromSessionsCounted(question: Question, binder: Binder): string {
   const ofBounces = byPath && asksBounces ? bouncesByPath(ofSessions, question, binder) : []
   if (during === null) {
     where.push(`session_id IN ${alive(ofSessions)}`)
-    const own = { ...sums, ...(isOf && { sessions: distinctOfFew('session_id', isOf) }) }
-    const counted = select([...values, ...measures(own, question)], 'millrace.hits', where, dimensions)
+    const counted = select([...values, ...measures(sums(isOf), question)], 'millrace.hits', where, dimensions)
     return combine([counted, ...ofBounces], question)
   }
   const hits = (conditions: readonly string[]): string =>
@@ -298,7 +297,12 @@ FROM millrace.hits\nWHERE ${allOf([...where, ...conditions])}`
     rows.push(hits([`NOT (${border.days})`, `session_id IN ${alive([...ofSessions, border.beyond])}`]))
   }
   const keys = dimensions.map((_, i) => alias(i))
-  const counted = select([...keys, ...measures(sums, question)], nested(rows.join('\nUNION ALL\n')), [], dimensions)
+  const counted = select(
+    [...keys, ...measures(sums(isOf && 'is_of_few'), question)],
+    nested(rows.join('\nUNION ALL\n')),
+    [],
+    dimensions,
+  )
   return combine([counted, ...ofBounces], question)
 }
 
