@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- overload`: one process that gets twice what it can store, for ten minutes: memory stays bounded, senders are
- * told 503 or 429, and everything that was accepted is stored once. First it is measured what it can store.
+ * `npm run bench -- overload`: one process that gets twice what it can store, for ten minutes: how memory grows, whether senders are
+ * slowed down or told 503, and that everything that was accepted is stored once. First it is measured what it can store.
  * With `--factor 0.9` it shows what is kept up: no refusals, and how long hits take into reports.
  * Options: --seconds (600) --hits (a request, 10) --factor (2) --connections (64) --backlog-mb (2048) --no-write.
  */
