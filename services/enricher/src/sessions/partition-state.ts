@@ -74,6 +74,11 @@ export class PartitionState {
     return this.#memoryMs
   }
 
+  /** S - X: rows of hits that were received earlier are not in a restored state, so they never count. */
+  get rememberedFrom(): number {
+    return this.streamTime - this.#memoryMs
+  }
+
   /** A site's sessions may last longer from now on. A shorter time counts from the next restore on: longer does no harm. */
   allowTimeout(maxSessionTimeoutMs: number): void {
     this.#memoryMs = Math.max(this.#memoryMs, memoryOf(maxSessionTimeoutMs))
@@ -158,11 +163,11 @@ export class PartitionState {
 
   /**
    * Engagement of a visitor's page that is already counted: the largest total that a session took, of the rows with
-   * received_at >= S - X (older ones are not in a restored state, so they never count).
+   * received_at >= S - X.
    */
   knownEngagement(visitorId: Hash64, pageId: Uuid): number {
     mix(pageId, visitorId, this.#print)
-    return Math.max(0, this.#pages.largest(this.#print.low, this.#print.high, this.streamTime - this.#memoryMs))
+    return Math.max(0, this.#pages.largest(this.#print.low, this.#print.high, this.rememberedFrom))
   }
 
   /** Whether a page of a visitor whose id may be of that day is known. */
@@ -198,7 +203,7 @@ export class PartitionState {
       }
     }
     this.seen.forget(this.streamTime - DEDUP_MS)
-    const since = this.streamTime - this.#memoryMs
+    const since = this.rememberedFrom
     this.#pages.forget(since)
     for (const [day, last] of this.#pageDays) if (last < since - TIME_STEP_MS) this.#pageDays.delete(day)
   }

@@ -64,7 +64,8 @@ const request = fc.record({
     },
   ),
   engaged: fc.integer({ min: 0, max: 20_000 }),
-  page: fc.integer({ min: 0, max: 4 }),
+  page: fc.integer({ min: 0, max: 7 }),
+  depth: fc.integer({ min: 0, max: 100 }),
   again: fc.integer({ min: 0, max: 11 }),
 })
 type Request = typeof request extends fc.Arbitrary<infer T> ? T : never
@@ -85,8 +86,10 @@ function rawOf(requests: readonly Request[]) {
         : r.kind === 'seen'
           ? {
               ...engagement({
-                page_id: hitId(900 + r.page * 3 + r.visitor),
+                // Of a page that nobody viewed, or of one of the hits before.
+                page_id: hitId(r.page < 5 ? 900 + r.page * 3 + r.visitor : Math.max(0, i - r.page + 4)),
                 engaged_ms: r.engaged,
+                scroll_percent: r.depth,
                 created_at: time - r.delay,
               }),
               hit_id: id,

@@ -1,6 +1,6 @@
 /**
- * Stored rows back into a state. Nothing is decided again: sessions are what their +1 rows say, hit_ids and engagement what
- * the hit rows say. It reads the columns where they lie in the blocks: a busy hour has millions of rows.
+ * Stored rows back into a state. Nothing is decided again: sessions are what their +1 rows say, hit_ids, engagement and the
+ * pages that sessions left what the hit rows say. It reads the columns where they lie in the blocks: a busy hour has millions of rows.
  */
 import { BlockView, type FixedView, type Hash64, NIL_UUID, NO_HASH, type TextView } from '@millrace/shared'
 import type { Agent } from '../steps/agent.ts'
@@ -21,6 +21,7 @@ export interface AcceptedRows {
 
 /** Codes of the enums in columns.ts. */
 const KEEP = 1
+const PAGE_VIEW = 1
 const ENGAGEMENT = 3
 
 /** Makes a state from accepted records, in their order. */
@@ -54,27 +55,43 @@ export class StateReader {
   }
 
   #addHits(view: BlockView): void {
-    const [verdict, type, day, time, engaged] = ['verdict', 'type', 'day', 'received_at', 'engaged_ms'].map((name) =>
-      view.fixed(name),
-    ) as Five
-    const [hitId, visitor, session, page] = ['hit_id', 'visitor_id', 'session_id', 'page_id'].map((name) =>
-      view.fixed(name),
-    ) as Five
+    const columns = new HitColumns(view)
     const hit = this.#hit
     for (let row = 0; row < view.rows; row++) {
-      if (verdict.uint8(row) !== KEEP) continue
-      const hasSession = session.uint32(row) !== 0 || session.uint32(row, 1) !== 0
-      hit.hitId = hitId.uuid(row)
-      hit.visitorId = visitor.hash(row)
-      hit.receivedAt = time.int64(row)
+      if (columns.verdict.uint8(row) !== KEEP) continue
+      const hasSession = columns.session_id.uint32(row) !== 0 || columns.session_id.uint32(row, 1) !== 0
+      const day = columns.day.uint16(row)
+      hit.hitId = columns.hit_id.uuid(row)
+      hit.visitorId = columns.visitor_id.hash(row)
+      hit.receivedAt = columns.received_at.int64(row)
       // The day of the visitor's id is not stored: with a session it may be a neighbour of the hit's own.
-      hit.fromDay = day.uint16(row) - (hasSession ? 1 : 0)
-      hit.toDay = day.uint16(row) + (hasSession ? 1 : 0)
-      hit.isEngagement = hasSession && type.uint8(row) === ENGAGEMENT
-      if (hit.isEngagement) hit.pageId = page.uuid(row)
-      hit.engagedMs = engaged.uint32(row)
+      hit.fromDay = day - (hasSession ? 1 : 0)
+      hit.toDay = day + (hasSession ? 1 : 0)
+      hit.isEngagement = hasSession && columns.type.uint8(row) === ENGAGEMENT
+      if (hit.isEngagement) hit.pageId = columns.page_id.uuid(row)
+      hit.engagedMs = columns.engaged_ms.uint32(row)
       this.#state.applyStored(hit)
+      if (hasSession) this.#addPage(hit, columns, row)
     }
+  }
+
+  /** The pages that sessions in order left, from the rows that say so: page views, and later signals of such pages. */
+  #addPage({ hitId, visitorId, isEngagement, pageId }: StoredHit, columns: HitColumns, row: number): void {
+    const depth = columns.previous_depth.uint8(row)
+    const isPageView = columns.type.uint8(row) === PAGE_VIEW
+    if (!isPageView && !(isEngagement && depth > 0)) return
+    const session = this.#session(visitorId, columns.session_id.hash(row))
+    if (session === null || !session.pagesInOrder) return
+    if (isEngagement) {
+      const page = session.leftPage(pageId, 0)
+      if (page !== null) page.depth += depth
+      return
+    }
+    if (session.left !== null) session.left.depth = depth
+    // It was left itself, unless it is the exit page at the end of the record.
+    const time = columns.time.int64(row)
+    const isExitPage = time === session.exitAt && hitId.equals(session.exitPageId)
+    if (!isExitPage) session.remember(hitId, columns.path.at(row), time, 0)
   }
 
   #addSessions(view: BlockView): void {
@@ -83,15 +100,22 @@ export class StateReader {
       if (columns.sign.int8(row) !== 1) continue
       const visitorId = columns.visitor_id.hash(row)
       const sessionId = columns.session_id.hash(row)
-      let known = this.#state.sessionsOf(visitorId)
-      while (known !== null && !known.sessionId.equals(sessionId)) known = known.next
+      const known = this.#session(visitorId, sessionId)
       const session = known ?? emptySession(columns, row, visitorId, sessionId)
       this.#fill(session, columns, row)
       if (known === null) this.#state.addSession(session)
     }
   }
 
+  #session(visitorId: Hash64, sessionId: Hash64): Session | null {
+    let session = this.#state.sessionsOf(visitorId)
+    while (session !== null && !session.sessionId.equals(sessionId)) session = session.next
+    return session
+  }
+
   #fill(session: Session, columns: SessionColumns, row: number): void {
+    // How deep it was seen by then is said by the page view that left it, among the hits of the record.
+    if (session.pageViews > 0 && columns.page_views.uint32(row) > session.pageViews) session.leaveExitPage()
     session.version = columns.version.uint32(row)
     session.start = columns.start.int64(row)
     session.end = columns.end.int64(row)
@@ -109,7 +133,7 @@ export class StateReader {
     session.exitPageId.copy(columns.exit_page_id.uuid(row))
     session.exitSignalAt = columns.exit_signal_at.int64(row)
     session.exitDepth = columns.exit_depth.uint8(row)
-    session.pagesInOrder = columns.pages_in_order.uint8(row) === 1
+    if (columns.pages_in_order.uint8(row) !== 1) session.disorderPages()
     session.isBot = columns.is_bot.uint8(row) === 1
     session.botReason = columns.bot_reason.at(row)
     session.arrival = arrivalAt(columns, row)
@@ -135,7 +159,36 @@ export class StateReader {
   }
 }
 
-type Five = [FixedView, FixedView, FixedView, FixedView, FixedView]
+/** The columns of a block of hits. */
+class HitColumns {
+  readonly verdict: FixedView
+  readonly type: FixedView
+  readonly day: FixedView
+  readonly time: FixedView
+  readonly received_at: FixedView
+  readonly hit_id: FixedView
+  readonly visitor_id: FixedView
+  readonly session_id: FixedView
+  readonly page_id: FixedView
+  readonly engaged_ms: FixedView
+  readonly previous_depth: FixedView
+  readonly path: TextView
+
+  constructor(view: BlockView) {
+    this.verdict = view.fixed('verdict')
+    this.type = view.fixed('type')
+    this.day = view.fixed('day')
+    this.time = view.fixed('time')
+    this.received_at = view.fixed('received_at')
+    this.hit_id = view.fixed('hit_id')
+    this.visitor_id = view.fixed('visitor_id')
+    this.session_id = view.fixed('session_id')
+    this.page_id = view.fixed('page_id')
+    this.engaged_ms = view.fixed('engaged_ms')
+    this.previous_depth = view.fixed('previous_depth')
+    this.path = view.text('path')
+  }
+}
 
 /** The columns of a block of sessions. */
 class SessionColumns {

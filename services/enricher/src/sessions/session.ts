@@ -7,6 +7,7 @@ import { NOWHERE, type Place } from '../steps/place.ts'
 import { REQUEST_RATE } from '../steps/request-rate.ts'
 import { NO_SCREEN, type Screen } from '../steps/screen.ts'
 import type { OpenRow, OpenSessionRow, Visit } from '../visit.ts'
+import { type LeftPage, nextLeftPage } from './left-pages.ts'
 
 /** A session with less engagement than this may be a bounce. */
 const BOUNCE_ENGAGED_MS = 10_000
@@ -29,7 +30,7 @@ interface SessionName {
 
 /**
  * A session that may still be joined. Everything in it but the fields marked "memory only" is in its stored row, so that
- * a restart goes on with exactly the same session.
+ * a restart goes on with exactly the same session. (The pages that it left are in the rows of its hits.)
  *
  * Its times are kept as differences: these are small integers, which lie in the object, where milliseconds since 1970 would
  * each be a box somewhere else. Very many sessions are asked for once in a long time, and every such box is waited for.
@@ -50,10 +51,13 @@ export class Session implements SessionName, Visit {
   touched = false
   isBot = false
   /**
-   * Every page view came after the ones before it, every signal was of the exit page of then, and the start never moved:
-   * how long and how far pages were seen is on the rows of the page views that left them, and here for the exit page.
+   * Every page view came after the ones before it, every signal was of the exit page of then or of a page that was remembered,
+   * and the start never moved: how long and how far pages were seen is on the rows of the page views that left them and of
+   * later signals, and here for the exit page.
    */
   pagesInOrder = true
+  /** The pages that it left lately, while they are in order. */
+  left: LeftPage | null = null
   /** A second page or an interactive event came: no bounce, whatever comes. */
   engaging = false
   readonly #origin: number
@@ -132,6 +136,39 @@ export class Session implements SessionName, Visit {
   set exitSignalAt(time: number) {
     this.#exitSignalAt = time === 0 ? NEVER : time - this.#origin
   }
+
+  /** Another page follows: the exit page, as it is known now, becomes a left one. */
+  leaveExitPage(): void {
+    this.remember(this.exitPageId, this.exitPath, this.exitAt, this.exitDepth)
+  }
+
+  /** The page that was left last: its hit_id, path, the time of its page view, and how deep it was seen (percent). */
+  remember(id: Uuid, path: string, time: number, depth: number): void {
+    if (!this.pagesInOrder) return
+    this.left = nextLeftPage(this.left)
+    this.left.id.copy(id)
+    this.left.path = path
+    this.left.at = time - this.#origin
+    this.left.depth = depth
+  }
+
+  /** The left page of this hit_id, if it is remembered and was not viewed before `since`. */
+  leftPage(id: Uuid, since: number): LeftPage | null {
+    let page = this.left
+    while (page !== null && !page.id.equals(id)) page = page.before
+    return page !== null && this.viewedAt(page) >= since ? page : null
+  }
+
+  /** When a left page was viewed. */
+  viewedAt(page: LeftPage): number {
+    return this.#origin + page.at
+  }
+
+  /** From now on its rows do not say how long and how far its pages were seen. */
+  disorderPages(): void {
+    this.pagesInOrder = false
+    this.left = null
+  }
 }
 
 /** A session of no hit yet, opened by `hit` (which is then to be added). */
@@ -162,7 +199,7 @@ export function moveStart(session: Session, hit: EnrichedHit): void {
   session.day = row.day
   if (session.pageViews === 0) session.hostname = row.hostname
   session.botReason = row.bot_reason
-  session.pagesInOrder = false
+  session.disorderPages()
   repeatVisit(row, session)
 }
 

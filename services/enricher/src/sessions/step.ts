@@ -195,9 +195,10 @@ function addPageView(session: Session, row: OpenRow): void {
     row.previous_path = session.exitPath
     row.previous_ms = row.time - session.exitAt
     row.previous_depth = session.exitDepth
-  } else if (!first) session.pagesInOrder = false
+    session.leaveExitPage()
+  } else if (!first) session.disorderPages()
   // Signals that name no page would be this one's.
-  if (row.hit_id.equals(NIL_UUID)) session.pagesInOrder = false
+  if (row.hit_id.equals(NIL_UUID)) session.disorderPages()
   if (!first && (row.path !== session.entryPath || row.hostname !== session.hostname)) session.engaging = true
   session.pageViews++
   if (first || row.time < session.entryAt) {
@@ -219,23 +220,43 @@ function addPageView(session: Session, row: OpenRow): void {
 function addEngagement(state: PartitionState, session: Session, hit: EnrichedHit, changes: SessionChanges): void {
   const { row } = hit
   const added = Math.max(0, row.engaged_ms - knownEngagement(state, hit))
-  if (added === 0 && row.time <= session.end && !tellsOfPage(session, row)) return
+  const news = newsOfPage(state, session, row)
+  if (added === 0 && row.time <= session.end && news === 'none') return
   touch(state, session, row, changes)
   session.end = Math.max(session.end, row.time)
   session.engagedMs = Math.min(session.engagedMs + added, 4_294_967_295)
-  if (row.page_id.equals(NIL_UUID)) return
-  if (!row.page_id.equals(session.exitPageId)) session.pagesInOrder = false
-  else {
-    session.exitSignalAt = Math.max(session.exitSignalAt, row.time)
-    session.exitDepth = Math.max(session.exitDepth, row.scroll_percent)
-  }
+  if (news === 'out_of_order') session.disorderPages()
+  if (news !== 'of_exit_page') return
+  session.exitSignalAt = Math.max(session.exitSignalAt, row.time)
+  session.exitDepth = Math.max(session.exitDepth, row.scroll_percent)
 }
 
-/** Whether the signal says of its page what the session does not know yet: how long or deep it was seen, or that it is not the exit page. */
-function tellsOfPage(session: Session, row: OpenRow): boolean {
-  if (row.page_id.equals(NIL_UUID)) return false
-  if (!row.page_id.equals(session.exitPageId)) return session.pagesInOrder
-  return row.time > session.exitSignalAt || row.scroll_percent > session.exitDepth
+/** What the session's row has to say of a signal's page: how long or deep the exit page was seen, or that sums do not say it any more. */
+type PageNews = 'none' | 'of_exit_page' | 'out_of_order'
+
+function newsOfPage(state: PartitionState, session: Session, row: OpenRow): PageNews {
+  if (row.page_id.equals(NIL_UUID)) return 'none'
+  if (row.page_id.equals(session.exitPageId)) {
+    return row.time > session.exitSignalAt || row.scroll_percent > session.exitDepth ? 'of_exit_page' : 'none'
+  }
+  return !session.pagesInOrder || tellsOfLeftPage(state, session, row) ? 'none' : 'out_of_order'
+}
+
+/**
+ * A page that was left is only seen deeper: its time ends with the next page view. The signal's own row says by how much.
+ * False = that is not known: the page is not remembered, or not by everybody who may go on from here after a restore.
+ */
+function tellsOfLeftPage(state: PartitionState, session: Session, row: OpenRow): boolean {
+  const page = session.leftPage(row.page_id, state.rememberedFrom)
+  if (page === null) return false
+  if (row.scroll_percent <= page.depth) return true
+  const since = row.time - session.viewedAt(page)
+  if (since < 0) return false // by a wrong clock: previous_ms has no sign
+  row.previous_path = page.path
+  row.previous_ms = since
+  row.previous_depth = row.scroll_percent - page.depth
+  page.depth = row.scroll_percent
+  return true
 }
 
 /** Of the visitor's page, whichever of its sessions took it: under its ids of the local day and both neighbours. */
