@@ -1,6 +1,7 @@
 /**
- * How long and how far pages were seen, as sums over what rows say (docs/decisions/0009): a page view of the page that it
- * left, a session of its exit page. Only sessions whose hits came in another order are read hit by hit.
+ * How long and how far pages were seen, as sums over what rows say (docs/decisions/0009 and 0015): a page view of the page that it
+ * left, a later signal of what it adds to one, a session of its exit page. Only sessions whose hits came in another order are read
+ * hit by hit.
  */
 import { dateOfDay } from '@millrace/shared'
 import { type Dimension, tellsOf } from './dimensions.ts'
@@ -8,7 +9,6 @@ import { ownConditionsOf } from './filter.ts'
 import type { Question } from './question.ts'
 import { aroundPeriod, ownRows } from './rows-of.ts'
 import { allOf, type Binder, nested } from './statement.ts'
-import { seenViews } from './views-sql.ts'
 
 /** Whether rows tell a dimension of the page that they speak of: its path, its time, and all that its session has one of. */
 function tellsOfPageSeen(dimension: Dimension): boolean {
@@ -28,10 +28,24 @@ export function addsUp({ dimensions, filter }: Pick<Question, 'dimensions' | 'fi
   )
 }
 
-/** Pages that a page view left, of all sessions, by columns of a page view: `path`, `time` and `day` are the left page's, `seen_ms` and `depth` as in seenViews. */
+/** Of columns of hits: the deepest point of the page that a row speaks of is known by this row for the first time. */
+export const MEASURED = "(previous_depth > 0 AND (type = 'page_view' OR previous_depth = scroll_percent))"
+
+/**
+ * Pages that were left, of all sessions, by the rows that speak of them: page views, of the page that each left, and signals that
+ * came later, of what they add to its depth. `path`, `time` and `day` are the left page's.
+ */
 export function pagesLeft(question: Question, binder: Binder): string {
-  const where = [...ownRows('views', question, binder), ...aroundPeriod(2, question, binder), "previous_path != ''"]
-  const columns = ['session_id', 'previous_path', 'time AS left_at', 'previous_ms', 'previous_depth']
+  const where = [...ownRows('seen', question, binder), ...aroundPeriod(2, question, binder), "previous_path != ''"]
+  const columns = [
+    'session_id',
+    'type',
+    'scroll_percent',
+    'previous_path',
+    'time AS left_at',
+    'previous_ms',
+    'previous_depth',
+  ]
   const rows = nested(
     `SELECT ${[...columns, ...columnsOf(question)].join(', ')}\nFROM millrace.hits\nWHERE ${allOf(where)}`,
   )
@@ -44,19 +58,37 @@ export function pagesLeft(question: Question, binder: Binder): string {
 }
 
 /**
- * Page views of sessions out of order with `sign` 1, and with -1 what pagesLeft has of them: one more column is read where
- * they are looked at, instead of leaving them out where all are added up.
+ * Page views of sessions out of order with `sign` 1, as seenViews has them, and with -1 what pagesLeft has of these sessions: one
+ * more column is read where they are looked at, instead of leaving them out where all are added up. All of it in one pass over
+ * page views and signals: seenViews, which joins them, would make it three.
  */
 export function pagesOutOfOrder(question: Question, binder: Binder): string {
-  const views = seenViews(question, binder, sessionsOutOfOrder(question, binder))
-  const left = ['previous_path', 'time - toIntervalMillisecond(previous_ms)', 'previous_ms', 'previous_depth']
-  const own = ['path', 'time', 'seen_ms', 'depth']
-  const [path, time, ms, depth] = own.map((name, i) => `if(sign = 1, ${name}, ${left[i]})`)
-  const columns = ['sign', 'session_id', ...columnsOf(question)]
+  const where = [...ownRows('seen', question, binder), ...aroundPeriod(2, question, binder)]
+  where.push(`session_id IN ${sessionsOutOfOrder(question, binder)}`)
+  const when = 'toUnixTimestamp64Milli(time)'
+  const ofPage = '(PARTITION BY session_id, if(is_view, hit_id, page_id))'
+  const byTime = '(PARTITION BY session_id, is_view ORDER BY time, ko, ki ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)'
+  const asked = columnsOf(question)
+  const hits = nested(
+    `SELECT ${['session_id', 'type', 'scroll_percent', 'path', 'time', 'day', 'previous_path', 'previous_ms', 'previous_depth', ...asked].join(', ')},
+  type = 'page_view' AS is_view,
+  leadInFrame(${when}, 1, 0) OVER ${byTime} AS next_at,
+  maxIf(${when}, NOT is_view) OVER ${ofPage} AS signal_at,
+  maxIf(scroll_percent, NOT is_view) OVER ${ofPage} AS depth
+FROM millrace.hits
+WHERE ${allOf(where)}`,
+  )
+  const seen = `multiIf(next_at > 0, next_at - ${when}, signal_at > 0, greatest(signal_at - ${when}, 0), NULL)`
   const rows = nested(
-    `SELECT ${columns.join(', ')}, ${path} AS page, ${time} AS at, ${ms} AS page_ms, ${depth} AS page_depth, if(sign = 1, day, NULL) AS own_day
-FROM ${views} ARRAY JOIN [1, -1] AS sign
-WHERE sign = 1 OR previous_path != ''`,
+    `SELECT ${['sign', 'session_id', ...asked].join(', ')},
+  if(sign = 1, path, previous_path) AS page,
+  if(sign = 1, time, time - toIntervalMillisecond(previous_ms)) AS at,
+  if(sign = 1, day, NULL) AS own_day,
+  multiIf(sign = 1, ${seen}, is_view, previous_ms, NULL) AS page_ms,
+  if(sign = 1, depth, previous_depth) AS page_depth,
+  if(sign = 1, depth > 0, ${MEASURED}) AS is_measured
+FROM ${hits} ARRAY JOIN [1, -1] AS sign
+WHERE if(sign = 1, is_view, previous_path != '')`,
   )
   const zone = binder.bind('site_zone', 'String', question.siteZone)
   return nested(`SELECT *, page AS path, at AS time, ifNull(own_day, toDate(at, ${zone})) AS day\nFROM ${rows}`)

@@ -98,14 +98,16 @@ function addSession(made: RandomSite, site: string, n: number, random: () => num
 
 /**
  * What hits and session say of the pages, as the sessionizer does it. It is wrong where the session is said to be out of
- * order, as it is after a signal of a page that was left, or if `isDisordered` says so: then nobody may believe it.
+ * order, as `isDisordered` says it: then nobody may believe it.
  */
 function readPages(hits: readonly HitRow[], isDisordered: boolean) {
   const exit = { exit_at: 0, exit_signal_at: 0, exit_depth: 0, pages_in_order: !isDisordered }
+  const left = new Map<string, { path: string; time: number; depth: number }>()
   let [page, entry_path]: [HitRow | null, string] = [null, '']
   const told = hits.map((hit) => {
     if (hit.type === 'engagement' && hit.page_id !== NO_UUID) {
-      if (hit.page_id !== page?.hit_id) exit.pages_in_order = false
+      const before = left.get(hit.page_id)
+      if (before) return { ...hit, entry_path, ...addedDepth(hit, before) }
       exit.exit_signal_at = hit.time
       exit.exit_depth = Math.max(exit.exit_depth, hit.scroll_percent)
     }
@@ -117,6 +119,7 @@ function readPages(hits: readonly HitRow[], isDisordered: boolean) {
       previous_ms: hit.time - exit_at,
       previous_depth: exit_depth,
     }
+    if (page) left.set(page.hit_id, { path: page.path, time: page.time, depth: exit_depth })
     Object.assign(exit, { exit_at: hit.time, exit_signal_at: 0, exit_depth: 0 })
     page = hit
     return { ...hit, entry_path, ...before }
@@ -124,9 +127,17 @@ function readPages(hits: readonly HitRow[], isDisordered: boolean) {
   if (exit.pages_in_order) return { hits: told, exit }
   const wrong = { previous_path: '/wrong', previous_ms: 1, previous_depth: 1 }
   return {
-    hits: told.map((hit) => (hit.type === 'page_view' ? { ...hit, ...wrong } : hit)),
+    hits: told.map((hit) => (hit.type === 'event' ? hit : { ...hit, ...wrong })),
     exit: { ...exit, exit_signal_at: exit.exit_at + 1, exit_depth: 1 },
   }
+}
+
+/** What a signal adds to a page that was left, which knows it from then on. */
+function addedDepth({ time, scroll_percent }: HitRow, page: { path: string; time: number; depth: number }) {
+  const added = scroll_percent - page.depth
+  if (added <= 0) return {}
+  page.depth = scroll_percent
+  return { previous_path: page.path, previous_ms: time - page.time, previous_depth: added }
 }
 
 function makeHit(fields: Partial<HitRow> & { time: number }, random: () => number): HitRow {

@@ -8,8 +8,8 @@ import type { Binder } from './statement.ts'
 export type RawTable = 'hits' | 'sessions'
 /** Sessions under their first, or last, page view. */
 export type PageRows = 'entries' | 'exits'
-/** Page views and events (`hits`), page views alone (`views`), engagement signals, sessions. */
-export type Rows = RawTable | 'views' | 'signals' | PageRows
+/** Page views and events (`hits`), page views alone (`views`), engagement signals, both of these (`seen`), sessions. */
+export type Rows = RawTable | 'views' | 'signals' | 'seen' | PageRows
 /** Tables of sums by day. */
 export type DailyTable = 'daily_hits' | 'daily_sessions' | 'daily_pages'
 
@@ -18,6 +18,7 @@ export const TIME_COLUMN: Record<Rows, string> = {
   hits: 'time',
   views: 'time',
   signals: 'time',
+  seen: 'time',
   sessions: 'start',
   entries: 'start',
   exits: 'start',
@@ -28,6 +29,7 @@ const KIND: Partial<Record<Rows | DailyTable, string[]>> = {
   hits: [KEPT, "type != 'engagement'"],
   views: [KEPT, "type = 'page_view'"],
   signals: [KEPT, "type = 'engagement'"],
+  seen: [KEPT, "type != 'event'"],
 }
 
 /** Site, kind of row, bots and what the site still keeps: what every SELECT begins with. Site scoping has no way around it. */

@@ -4,7 +4,7 @@ import { ownConditionsOf } from './filter.ts'
 import { filterRows, isOfSessions } from './filter-sql.ts'
 import { conversionsSql, convertedSql } from './goal-sql.ts'
 import { allMeasures, METRICS, type Measure, type MeasureOf, type Metric, measuresOf } from './metrics.ts'
-import { addsUp, pagesExited, pagesLeft, pagesOutOfOrder } from './page-times.ts'
+import { addsUp, MEASURED, pagesExited, pagesLeft, pagesOutOfOrder } from './page-times.ts'
 import { alias, type Question } from './question.ts'
 import {
   aroundPeriod,
@@ -47,10 +47,10 @@ const OF_VIEWS: Record<MeasureOf<'views'>, string> = {
   depth_views: 'countIf(depth > 0)',
 }
 const OF_PAGES_LEFT: Record<MeasureOf<'views'>, string> = {
-  seen_ms: 'sum(previous_ms)',
-  seen_views: 'count()',
+  seen_ms: "sumIf(previous_ms, type = 'page_view')",
+  seen_views: "countIf(type = 'page_view')",
   depth: 'sum(previous_depth)',
-  depth_views: 'countIf(previous_depth > 0)',
+  depth_views: `countIf(${MEASURED})`,
 }
 const EXIT_MS = 'toUnixTimestamp64Milli(exit_signal_at) - toUnixTimestamp64Milli(exit_at)'
 const OF_PAGES_EXITED: Record<MeasureOf<'views'>, string> = {
@@ -63,7 +63,7 @@ const OF_PAGES_OUT_OF_ORDER: Record<MeasureOf<'views'>, string> = {
   seen_ms: 'sum(sign * ifNull(page_ms, 0))',
   seen_views: 'sumIf(sign, page_ms IS NOT NULL)',
   depth: 'sum(sign * page_depth)',
-  depth_views: 'sumIf(sign, page_depth > 0)',
+  depth_views: 'sumIf(sign, is_measured)',
 }
 const OF_SESSIONS: Record<MeasureOf<'sessions'>, string> = {
   sessions: 'sum(sign)',
