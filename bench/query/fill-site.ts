@@ -65,18 +65,22 @@ const SESSIONS = `SELECT number AS s,
   if(${chance(4)} < 0.4, 0, 1 + toUInt32(400 * pow(${chance(23)}, 4))) AS source
 FROM numbers({from:UInt64}, {to:UInt64} - {from:UInt64})`
 
-/** Share of sessions whose page times are no sums: of visitors who go on reading a page in another tab. */
-const OUT_OF_ORDER = 0.05
+/** Share of sessions in which signals come after the next page view: of visitors who go on reading a page in another tab. */
+const LATE_SIGNALS = 0.05
+/** Share of sessions whose page times are no sums: a page view of theirs came late. */
+const OUT_OF_ORDER = 0.0025
 
 const hasEvent = (page: string): string => `${chance(24, `s * 16 + ${page}`)} < 0.12`
 const isMeasured = (page: string): string => `${chance(25, `s * 16 + ${page}`)} < 0.55`
+/** A signal that comes late is the only one of its page, a second after the next page view. */
+const comesLate = (page: string): string => `(${chance(28)} < ${LATE_SIGNALS} AND ${page} < pages - 1)`
 const secondsOf = (page: string): string => `toUInt32(90 * pow(${chance(26, `s * 16 + ${page}`)}, 2) + 3)`
 const sharedColumns = Object.entries(SHARED).map(([name, sql]) => `${sql} AS ${name}`)
 
 const HITS = `INSERT INTO millrace.hits_in (site, day, time, received_at, type, verdict, hit_id, path, title, route, event_name, value, currency,
   event_duration_ms, interactive, props_text, props_number, tags, page_id, engaged_ms, scroll_percent, http_status, request_ms,
   entry_path, previous_path, previous_ms, previous_depth, kp, ko, ki, ${Object.keys(SHARED).join(', ')})
-SELECT {site:String} AS site, day, fromUnixTimestamp64Milli(toInt64(start_ms + 100000 * page + slot * 1000 * least(seconds, 90)), 'UTC') AS time,
+SELECT {site:String} AS site, day, fromUnixTimestamp64Milli(toInt64(start_ms + 100000 * page + if(is_late, 101000, slot * 1000 * least(seconds, 90))), 'UTC') AS time,
   time AS received_at, CAST(1 + slot, 'Enum8(\\'page_view\\' = 1, \\'event\\' = 2, \\'engagement\\' = 3)') AS type, 'keep' AS verdict,
   reinterpretAsUUID(sipHash128(s, page, slot)) AS hit_id, ${pathOf('page')} AS path, concat('Title of ', path) AS title,
   splitByChar('-', path)[1] AS route, if(slot = 1, ['signup', 'download', 'play', 'buy'][1 + s % 4], '') AS event_name,
@@ -88,11 +92,13 @@ SELECT {site:String} AS site, day, fromUnixTimestamp64Milli(toInt64(start_ms + 1
   if(slot = 2, reinterpretAsUUID(sipHash128(s, page, 0)), toUUID('00000000-0000-0000-0000-000000000000')) AS page_id,
   if(slot = 2, seconds * 1000, 0) AS engaged_ms, if(slot = 2, 10 + s % 91, 0) AS scroll_percent,
   if(slot = 0, 200, 0) AS http_status, if(slot = 0 AND page % 2 = 0, toFloat32(5 + 200 * pow(${chance(27)}, 6)), 0) AS request_ms,
-  ${pathOf('0')} AS entry_path, if(slot = 0 AND page > 0, ${pathOf('(page - 1)')}, '') AS previous_path,
-  if(slot = 0 AND page > 0, 100000, 0) AS previous_ms,
-  if(slot = 0 AND page > 0 AND ${isMeasured('(page - 1)')}, 10 + s % 91, 0) AS previous_depth, 0 AS kp, s AS ko, page * 3 + slot AS ki, ${sharedColumns.join(',\n  ')}
+  ${pathOf('0')} AS entry_path, multiIf(is_late, path, slot = 0 AND page > 0, ${pathOf('(page - 1)')}, '') AS previous_path,
+  multiIf(is_late, 101000, slot = 0 AND page > 0, 100000, 0) AS previous_ms,
+  if(is_late OR (slot = 0 AND page > 0 AND ${isMeasured('(page - 1)')} AND NOT ${comesLate('(page - 1)')}), 10 + s % 91, 0) AS previous_depth, 0 AS kp, s AS ko, page * 3 + slot AS ki, ${sharedColumns.join(',\n  ')}
 FROM (
-  SELECT *, arrayJoin(range(pages)) AS page, arrayJoin([0, 1, 2]) AS slot, ${secondsOf('page')} AS seconds FROM (${SESSIONS})
+  SELECT *, arrayJoin(range(pages)) AS page, arrayJoin([0, 1, 2]) AS slot, ${secondsOf('page')} AS seconds,
+    slot = 2 AND ${comesLate('page')} AS is_late
+  FROM (${SESSIONS})
 )
 WHERE slot = 0 OR (slot = 1 AND ${hasEvent('page')}) OR (slot = 2 AND ${isMeasured('page')})`
 
@@ -107,7 +113,7 @@ SELECT {site:String} AS site, day, 1 AS version, 1 AS sign, fromUnixTimestamp64M
   0 AS engaged_ms, ${pathOf('0')} AS entry_path, ${pathOf('(pages - 1)')} AS exit_path, concat('Title of ', exit_path) AS exit_title,
   fromUnixTimestamp64Milli(toInt64(start_ms + 100000 * (pages - 1)), 'UTC') AS exit_at,
   if(${engagedLast}, exit_at + toIntervalMillisecond(1000 * least(${secondsOf('(pages - 1)')}, 90)), fromUnixTimestamp64Milli(0, 'UTC')) AS exit_signal_at,
-  if(${engagedLast}, 10 + s % 91, 0) AS exit_depth, ${chance(28)} >= ${OUT_OF_ORDER} AS pages_in_order, 0 AS kp, s AS ko, ${sharedColumns.join(',\n  ')}
+  if(${engagedLast}, 10 + s % 91, 0) AS exit_depth, ${chance(29)} >= ${OUT_OF_ORDER} AS pages_in_order, 0 AS kp, s AS ko, ${sharedColumns.join(',\n  ')}
 FROM (${SESSIONS})`
 
 const SETTINGS = {

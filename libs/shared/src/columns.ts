@@ -179,4 +179,4 @@ export const NO_ENTRIES: Readonly<Record<string, never>> = Object.freeze(Object.
 export const NO_ID = '0000000000000000'
 export const NO_UUID = '00000000-0000-0000-0000-000000000000'
 /** Version of the columns above; rises when one is added or changes its meaning. */
-export const ROW_SCHEMA = 2
+export const ROW_SCHEMA = 3

@@ -28,7 +28,9 @@ export function addsUp({ dimensions, filter }: Pick<Question, 'dimensions' | 'fi
   )
 }
 
-/** Of columns of hits: the deepest point of the page that a row speaks of is known by this row for the first time. */
+/** What a row of hits says of a page that was left, and by what kind of row. */
+const SAID = ['session_id', 'type', 'scroll_percent', 'previous_path', 'previous_ms', 'previous_depth']
+/** Whether it is the first that measures the depth of that page: a signal that adds all of its own adds it to none. */
 export const MEASURED = "(previous_depth > 0 AND (type = 'page_view' OR previous_depth = scroll_percent))"
 
 /**
@@ -37,18 +39,8 @@ export const MEASURED = "(previous_depth > 0 AND (type = 'page_view' OR previous
  */
 export function pagesLeft(question: Question, binder: Binder): string {
   const where = [...ownRows('seen', question, binder), ...aroundPeriod(2, question, binder), "previous_path != ''"]
-  const columns = [
-    'session_id',
-    'type',
-    'scroll_percent',
-    'previous_path',
-    'time AS left_at',
-    'previous_ms',
-    'previous_depth',
-  ]
-  const rows = nested(
-    `SELECT ${[...columns, ...columnsOf(question)].join(', ')}\nFROM millrace.hits\nWHERE ${allOf(where)}`,
-  )
+  const columns = [...SAID, 'time AS left_at', ...columnsOf(question)]
+  const rows = nested(`SELECT ${columns.join(', ')}\nFROM millrace.hits\nWHERE ${allOf(where)}`)
   return shownAs(
     rows,
     { path: 'previous_path', time: 'left_at - toIntervalMillisecond(previous_ms)' },
@@ -70,7 +62,7 @@ export function pagesOutOfOrder(question: Question, binder: Binder): string {
   const byTime = '(PARTITION BY session_id, is_view ORDER BY time, ko, ki ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)'
   const asked = columnsOf(question)
   const hits = nested(
-    `SELECT ${['session_id', 'type', 'scroll_percent', 'path', 'time', 'day', 'previous_path', 'previous_ms', 'previous_depth', ...asked].join(', ')},
+    `SELECT ${[...SAID, 'path', 'time', 'day', ...asked].join(', ')},
   type = 'page_view' AS is_view,
   leadInFrame(${when}, 1, 0) OVER ${byTime} AS next_at,
   maxIf(${when}, NOT is_view) OVER ${ofPage} AS signal_at,
