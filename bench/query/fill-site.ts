@@ -112,7 +112,7 @@ SELECT {site:String} AS site, day, 1 AS version, 1 AS sign, fromUnixTimestamp64M
   pages AS page_views, ${events} AS events, pages = 1 AND events = 0 AND (NOT ${engagedLast} OR ${secondsOf('0')} < 10) AS is_bounce,
   0 AS engaged_ms, ${pathOf('0')} AS entry_path, ${pathOf('(pages - 1)')} AS exit_path, concat('Title of ', exit_path) AS exit_title,
   fromUnixTimestamp64Milli(toInt64(start_ms + 100000 * (pages - 1)), 'UTC') AS exit_at,
-  if(${engagedLast}, exit_at + toIntervalMillisecond(1000 * least(${secondsOf('(pages - 1)')}, 90)), fromUnixTimestamp64Milli(0, 'UTC')) AS exit_signal_at,
+  if(${engagedLast}, exit_at + toIntervalMillisecond(2000 * least(${secondsOf('(pages - 1)')}, 90)), fromUnixTimestamp64Milli(0, 'UTC')) AS exit_signal_at,
   if(${engagedLast}, 10 + s % 91, 0) AS exit_depth, ${chance(29)} >= ${OUT_OF_ORDER} AS pages_in_order, 0 AS kp, s AS ko, ${sharedColumns.join(',\n  ')}
 FROM (${SESSIONS})`
 
