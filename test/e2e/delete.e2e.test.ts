@@ -44,8 +44,9 @@ test('millrace delete previews, hides at once and for good, and can be taken bac
   const preview = await waitUntil(
     'the hits are counted',
     async () => {
-      const told = JSON.parse(await millrace('--filter', FILTER, '--preview', '--json')) as { page_views: number }
-      return told.page_views === 2 && (await pages()).report.length === 2 ? told : null
+      const told = JSON.parse(await millrace('--filter', FILTER, '--preview', '--json')) as Record<string, number>
+      // Sessions come after the hits that they are of.
+      return told.page_views === 2 && told.sessions === 1 && (await pages()).report.length === 2 ? told : null
     },
     PATIENCE_MS,
   )

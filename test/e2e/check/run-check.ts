@@ -9,7 +9,9 @@ export type CheckRequest = Place &
 /** Checks a stopped installation in a new process, which alone opens its folder. @throws Error when the check itself failed */
 export async function runCheck(request: CheckRequest): Promise<CheckReport> {
   const cli = fileURLToPath(new URL('./cli.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', cli, JSON.stringify(request)])
+  // The visitors, sessions and totals of an hour's load are kept at once.
+  const node = ['--max-old-space-size=12000', '--conditions=source', '--import', 'tsx']
+  const child = spawn(process.execPath, [...node, cli, JSON.stringify(request)])
   const output: Buffer[] = []
   const errors: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk))

@@ -80,7 +80,7 @@ function loadOf({ rate }: CrashOptions) {
     hitsPerRequest: [1, 10, 100],
     connections: 160,
     seconds: 3_600,
-    maxHits: 20_000_000,
+    maxHits: 60_000_000,
     seed: Date.now() % 2 ** 32,
     delayed: 0.1,
     repeated: 0.02,
@@ -94,7 +94,7 @@ async function waitUntilComplete(product: Product): Promise<void> {
   await waitUntil(
     'every hit in the log is counted',
     async () => Date.parse((await query(product.url, body)).complete_until) >= now,
-    120_000,
+    600_000,
   )
 }
 
