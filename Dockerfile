@@ -12,7 +12,7 @@ COPY . .
 RUN npm ci --ignore-scripts --no-audit --no-fund && npx tsc -b services/standalone
 # Then what runs, and no more: packages without those for development; of ours the manifest, dist, migrations and data.
 RUN npm ci --omit=dev --workspace services/standalone --ignore-scripts --no-audit --no-fund \
- && find libs services -mindepth 2 -maxdepth 2 ! -name package.json ! -name dist ! -name migrations ! -name data -exec rm -rf {} + \
+ && find libs services -mindepth 2 -maxdepth 2 ! -name package.json ! -name bin ! -name dist ! -name migrations ! -name data -exec rm -rf {} + \
  && find libs services -path '*/dist/*' \( -name '*.d.ts' -o -name '*.map' -o -name '*.test.js' -o -name '*.suite.js' -o -name '*.fixture.js' -o -name '.tsbuildinfo' \) -delete \
  && rm -rf libs/testing libs/sdk node_modules/@millrace/testing node_modules/@millrace/sdk
 
@@ -23,7 +23,7 @@ COPY --from=build /build/libs libs
 COPY --from=build /build/services services
 
 FROM packages AS runtime
-ENV NODE_ENV=production UV_THREADPOOL_SIZE=16 MILLRACE_HOST=0.0.0.0 MILLRACE_DATA_DIR=/data
+ENV NODE_ENV=production MILLRACE_HOST=0.0.0.0 MILLRACE_DATA_DIR=/data
 RUN mkdir /data && chown node:node /data
 VOLUME /data
 EXPOSE 8700
@@ -31,7 +31,7 @@ EXPOSE 8700
 USER 1000:1000
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.MILLRACE_PORT || 8700}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/millrace/services/standalone/dist/cli.js"]
+ENTRYPOINT ["/millrace/services/standalone/bin/millrace"]
 CMD ["start"]
 
 FROM runtime AS standalone

@@ -11,7 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const [command, ...args] = process.argv.slice(2)
 
 const COMMANDS = {
-  start: () => execNode(join(root, 'services/standalone/dist/cli.js'), 'start', ...args),
+  start: () => become(join(root, 'services/standalone/bin/millrace'), 'start', ...args),
   test: () => (args.length > 0 ? run('npx', 'vitest', 'run', ...args) : runAll()),
   check: () => runChecks(),
   e2e: () => runScript('test/e2e', 'e2e', ['crash', 'faults', 'killpoints', 'model', 'containers']),
@@ -29,7 +29,7 @@ const COMMANDS = {
       'ratios',
     ]),
   fuzz: () => runFuzz(Number(args[0] ?? 10)),
-  cluster: () => execNode(join(root, 'infra/cluster/cluster.mjs'), ...args),
+  cluster: () => become(process.execPath, join(root, 'infra/cluster/cluster.mjs'), ...args),
 }
 
 try {
@@ -62,7 +62,7 @@ function runScript(folder, kind, known) {
   if (!name && kind === 'e2e') return run('npx', 'vitest', 'run', '--project', 'e2e')
   const file = join(root, folder, `${name}.${kind}.ts`)
   if (!name || !existsSync(file)) fail(`usage: npm run ${kind} -- ${known.join(' | ')} [options]`)
-  execNode('--conditions=source', '--import', 'tsx', file, ...rest)
+  become(process.execPath, '--conditions=source', '--import', 'tsx', file, ...rest)
 }
 
 /** The property tests with new random cases, `npm run fuzz -- 100` for 100 rounds; a failure names its seed. */
@@ -135,11 +135,11 @@ function run(program, ...programArgs) {
 }
 
 /** Replaces this process as far as Node can: signals reach the child, its exit code is ours. */
-async function execNode(...nodeArgs) {
+async function become(program, ...programArgs) {
   const { spawn } = await import('node:child_process')
-  // Queries of the embedded ClickHouse run on Node's thread pool, and file operations must not wait for them.
-  const env = { UV_THREADPOOL_SIZE: '16', ...process.env }
-  const child = spawn(process.execPath, nodeArgs, { stdio: 'inherit', env })
+  // As the command `millrace` has it, for benches and tests that open the embedded ClickHouse themselves.
+  const env = { UV_THREADPOOL_SIZE: '16', ...process.env, npm_node_execpath: process.execPath }
+  const child = spawn(program, programArgs, { stdio: 'inherit', env })
   // A terminal sends its signals to the whole group; those sent to this process alone are passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))

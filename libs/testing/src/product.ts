@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { addSites } from './http.ts'
 import { waitUntil } from './wait-until.ts'
 
-const CLI = fileURLToPath(new URL('../../../services/standalone/dist/cli.js', import.meta.url))
+const STANDALONE = fileURLToPath(new URL('../../../services/standalone', import.meta.url))
+const COMMAND = join(STANDALONE, 'bin/millrace')
 
 /** A line that the product wrote: parsed when it is JSON, else only as text. */
 export interface LogLine {
@@ -45,10 +47,16 @@ export interface ProductOptions {
 
 /** Starts `millrace start` from what was built; does not wait until it is ready. */
 export function startProduct({ dataDir, port, env = {}, sites }: ProductOptions): Product {
-  if (!existsSync(CLI)) throw new Error(`${CLI} does not exist: build first (npx tsc -b)`)
+  if (!existsSync(join(STANDALONE, 'dist'))) throw new Error(`${STANDALONE} is not built: build first (npx tsc -b)`)
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  const child = spawn(process.execPath, [CLI, 'start'], {
-    env: { ...Object.fromEntries(inherited), MILLRACE_DATA_DIR: dataDir, MILLRACE_PORT: String(port), ...env },
+  const child = spawn(COMMAND, ['start'], {
+    env: {
+      ...Object.fromEntries(inherited),
+      npm_node_execpath: process.execPath,
+      MILLRACE_DATA_DIR: dataDir,
+      MILLRACE_PORT: String(port),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: LogLine[] = []

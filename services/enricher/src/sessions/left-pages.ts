@@ -1,12 +1,13 @@
 import { Uuid } from '@millrace/shared'
 
 /** So many left pages a session remembers at most: a visitor reads on in a few tabs, and very many sessions are alive. */
-const MOST = 8
+const MOST = 4
 
-/** A page that its session has left, of a list that begins with the one left last. */
-export class LeftPage {
-  /** hit_id of its page view. Written into, never replaced. */
-  readonly id = new Uuid(0, 0, 0, 0)
+/**
+ * A page that its session has left, by the hit_id of its page view, of a list that begins with the one left last. It is written
+ * into, never replaced.
+ */
+export class LeftPage extends Uuid {
   path = ''
   /** Time of its page view, counted like all times that a session keeps: from the session's own origin. */
   at = 0
@@ -18,7 +19,7 @@ export class LeftPage {
 
 /** A page to be filled, which then begins the list. Of a full list it is the oldest one, which is forgotten. */
 export function nextLeftPage(list: LeftPage | null): LeftPage {
-  const page = takeOldest(list) ?? new LeftPage()
+  const page = takeOldest(list) ?? new LeftPage(0, 0, 0, 0)
   page.before = list
   return page
 }

@@ -99,18 +99,23 @@ export class Session implements SessionName, Visit {
     this.#origin = time
   }
 
+  /** A session lasts a day at most. Without `| 0` a difference of two boxed numbers is one more. */
+  #since(time: number): number {
+    return (time - this.#origin) | 0
+  }
+
   get start(): number {
     return this.#origin + this.#start
   }
   set start(time: number) {
-    this.#start = time - this.#origin
+    this.#start = this.#since(time)
   }
 
   get end(): number {
     return this.#origin + this.#end
   }
   set end(time: number) {
-    this.#end = time - this.#origin
+    this.#end = this.#since(time)
   }
 
   /** Time of the entry page; 0 = no page view yet. */
@@ -118,7 +123,7 @@ export class Session implements SessionName, Visit {
     return this.#entryAt === NEVER ? 0 : this.#origin + this.#entryAt
   }
   set entryAt(time: number) {
-    this.#entryAt = time === 0 ? NEVER : time - this.#origin
+    this.#entryAt = time === 0 ? NEVER : this.#since(time)
   }
 
   /** Time of the exit page; 0 = no page view yet. */
@@ -126,7 +131,7 @@ export class Session implements SessionName, Visit {
     return this.#exitAt === NEVER ? 0 : this.#origin + this.#exitAt
   }
   set exitAt(time: number) {
-    this.#exitAt = time === 0 ? NEVER : time - this.#origin
+    this.#exitAt = time === 0 ? NEVER : this.#since(time)
   }
 
   /** When the last engagement signal of the exit page came; 0 = none yet. */
@@ -134,7 +139,7 @@ export class Session implements SessionName, Visit {
     return this.#exitSignalAt === NEVER ? 0 : this.#origin + this.#exitSignalAt
   }
   set exitSignalAt(time: number) {
-    this.#exitSignalAt = time === 0 ? NEVER : time - this.#origin
+    this.#exitSignalAt = time === 0 ? NEVER : this.#since(time)
   }
 
   /** Another page follows: the exit page, as it is known now, becomes a left one. */
@@ -146,16 +151,16 @@ export class Session implements SessionName, Visit {
   remember(id: Uuid, path: string, time: number, depth: number): void {
     if (!this.pagesInOrder) return
     this.left = nextLeftPage(this.left)
-    this.left.id.copy(id)
+    this.left.copy(id)
     this.left.path = path
-    this.left.at = time - this.#origin
+    this.left.at = this.#since(time)
     this.left.depth = depth
   }
 
   /** The left page of this hit_id, if it is remembered and was not viewed before `since`. */
   leftPage(id: Uuid, since: number): LeftPage | null {
     let page = this.left
-    while (page !== null && !page.id.equals(id)) page = page.before
+    while (page !== null && !page.equals(id)) page = page.before
     return page !== null && this.viewedAt(page) >= since ? page : null
   }
 

@@ -12,6 +12,7 @@ export interface Page {
 export const MAX_HOST = 253
 /** Most visitors see the same pages, and their sessions keep the paths: they keep one text of them. About 1 KB each. */
 const pages = new Remembered<Page>(10_000)
+const hosts = new Remembered<string>(1_000)
 const MAX_REMEMBERED_URL = 512
 const NO_PAGE: Page = { hostname: '', path: '', query: '' }
 
@@ -45,16 +46,24 @@ function parsePlain(url: string, hostStart: number): Page | null {
   const pathEnd = plainPathEnd(url, pathStart)
   if (pathEnd === 0 || !isPrintable(url, pathEnd)) return null
   return {
-    hostname: url.slice(hostStart, hostEnd),
+    hostname: keepHost(url, hostStart, hostEnd),
     path: pathEnd === pathStart ? '/' : keepPath(url, pathStart, pathEnd),
     query: queryOf(url, pathEnd),
   }
 }
 
-/** A session keeps its paths for hours: never with a long query behind them. */
-function keepPath(url: string, start: number, end: number): string {
-  const path = url.slice(start, Math.min(end, start + MAX_PATH))
-  return url.length - path.length > 128 ? detach(path) : path
+/** A session keeps its paths for hours, and of a url nothing but them. */
+const keepPath = (url: string, start: number, end: number): string =>
+  detach(url.slice(start, Math.min(end, start + MAX_PATH)))
+
+/** As keepPath; a site has few. */
+function keepHost(url: string, start: number, end: number): string {
+  const host = url.slice(start, end)
+  const known = hosts.get(host)
+  if (known !== undefined) return known
+  const kept = detach(host)
+  hosts.set(kept, kept)
+  return kept
 }
 
 function queryOf(url: string, from: number): string {
