@@ -11,9 +11,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openKafkaLog } from '@millrace/log'
 import { HITS_RAW } from '@millrace/shared'
-import { openStore } from '@millrace/store'
 import { waitUntil } from '@millrace/testing'
 import { type Cluster, startCluster } from '../infra/cluster/cluster.mjs'
+import { keptBySite } from './kept-hits.ts'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuOfProcess } from './measure-process.ts'
@@ -117,16 +117,6 @@ async function untilSpoolIsEmpty(cluster: Cluster): Promise<void> {
 const untilComplete = (cluster: Cluster): Promise<void> =>
   untilCounted(cluster.urlOf('aggregator-1'), 'bench', COMPLETE_MS)
 
-/** Kept rows by site. */
-async function keptBySite(cluster: Cluster): Promise<Map<string, number>> {
-  const store = await openStore({ url: cluster.urlOf('clickhouse'), dataDir: '' })
-  const rows = await store.query<{ site: string; hits: string }>(
-    "SELECT toString(site) AS site, count() AS hits FROM millrace.hits WHERE verdict = 'keep' GROUP BY site",
-  )
-  await store.close()
-  return new Map(rows.map(({ site, hits }) => [site, Number(hits)]))
-}
-
 const HIT_ID = Buffer.from('"hit_id":"')
 /** Hits of hits.raw from these offsets on. */
 async function hitsInLog(brokers: readonly string[], from: ReadonlyMap<number, number>): Promise<number> {
@@ -229,7 +219,7 @@ for (const hitsPerRequest of [1, 100]) {
   const name = `to report, 1 enricher, ${hitsPerRequest} a request`
   measured.push(await measure(cluster, { name, hitsPerRequest, toReport: true, site: `one-${hitsPerRequest}` }))
 }
-const stored = await keptBySite(cluster)
+const stored = await keptBySite({ url: cluster.urlOf('clickhouse') })
 for (const name of ['enricher-1', 'aggregator-1', 'clickhouse']) await cluster.end(name)
 const bare = [await loadBareServer(Number(args.connections))]
 for (const hitsPerRequest of [1, 100]) {

@@ -10,8 +10,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { openStore } from '@millrace/store'
 import { freePort, type Product, startProduct } from '@millrace/testing'
+import { keptBySite } from './kept-hits.ts'
 import { type LoadOptions, type LoadProcess, type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { memoryOf } from './measure-process.ts'
@@ -76,13 +76,6 @@ async function follow(product: Product, running: LoadProcess, seconds: number): 
   return moments
 }
 
-async function storedHits(dataDir: string): Promise<number> {
-  const store = await openStore({ dataDir, role: 'read' })
-  const [row] = await store.query<{ hits: string }>("SELECT count() AS hits FROM millrace.hits WHERE verdict = 'keep'")
-  await store.close()
-  return Number(row!.hits)
-}
-
 const count = (value: number): string => Math.round(value).toLocaleString('en')
 
 function tableOf(moments: readonly Moment[]): string {
@@ -116,7 +109,7 @@ await complete(product)
 const drainSeconds = (performance.now() - drainedFrom) / 1_000
 const { peakMb } = memoryOf(product.pid)
 await product.stop()
-const stored = await storedHits(dataDir)
+const stored = [...(await keptBySite({ dataDir })).values()].reduce((sum, hits) => sum + hits, 0)
 rmSync(folder, { recursive: true, force: true })
 
 const accepted = capacity.report.answeredHits + report.answeredHits

@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { openStore } from '@millrace/store'
 import { freePort, type Product, pageView, postHits, query, startProduct } from '@millrace/testing'
+import { keptBySite } from './kept-hits.ts'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
@@ -112,16 +112,6 @@ async function probe(product: Product, until: Promise<unknown>): Promise<number[
 
 const complete = (product: Product): Promise<void> => untilCounted(product.url, PROBE, 300_000)
 
-/** Kept rows by site, read from the folder of the stopped product. */
-async function keptBySite(dataDir: string): Promise<Map<string, number>> {
-  const store = await openStore({ dataDir, role: 'read' })
-  const rows = await store.query<{ site: string; hits: string }>(
-    "SELECT site, count() AS hits FROM millrace.hits WHERE verdict = 'keep' GROUP BY site",
-  )
-  await store.close()
-  return new Map(rows.map(({ site, hits }) => [site, Number(hits)]))
-}
-
 const quantile = (values: readonly number[], q: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN
 const count = (value: number): string => Math.round(value).toLocaleString('en')
@@ -208,7 +198,7 @@ for (const step of steps) {
 }
 const after = await loadBareServer(Number(args.connections))
 await product.stop()
-const kept = await keptBySite(dataDir)
+const kept = await keptBySite({ dataDir })
 rmSync(folder, { recursive: true, force: true })
 
 const date = new Date().toISOString().slice(0, 10)
