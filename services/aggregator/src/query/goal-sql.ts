@@ -1,5 +1,6 @@
 import { predicate } from './filter-sql.ts'
 import type { Goal } from './goals.ts'
+import { fitsPath } from './path-pattern.ts'
 import type { Question } from './question.ts'
 import { aroundPeriod, ownRows } from './rows-of.ts'
 import { allOf, type Binder, nested } from './statement.ts'
@@ -8,14 +9,14 @@ import { allOf, type Binder, nested } from './statement.ts'
 export function reaches({ is }: Goal, question: Question, binder: Binder): string {
   switch (is.type) {
     case 'page':
-      return `(type = 'page_view' AND match(path, ${binder.add('String', is.pattern)}))`
+      return `(type = 'page_view' AND ${fitsPath(is.path, binder)})`
     case 'event': {
       const named = `type = 'event' AND event_name = ${binder.add('String', is.eventName)}`
       return is.filter ? `(${named} AND ${predicate(is.filter, 'hits', question, binder)})` : `(${named})`
     }
     case 'scroll': {
       const far = nested(scrolledPages(is.percent, question, binder))
-      return `(type = 'page_view' AND match(path, ${binder.add('String', is.pattern)}) AND (session_id, hit_id) IN ${far})`
+      return `(type = 'page_view' AND ${fitsPath(is.path, binder)} AND (session_id, hit_id) IN ${far})`
     }
     case 'duration':
       return `(session_id IN ${nested(longSessions(is.durationMs, question, binder))})`

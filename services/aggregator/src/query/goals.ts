@@ -10,9 +10,9 @@ export interface Goal {
   readonly value: number | null
   readonly currency: string
   readonly is:
-    | { readonly type: 'page'; readonly pattern: string }
+    | { readonly type: 'page'; readonly path: string }
     | { readonly type: 'event'; readonly eventName: string; readonly filter: Filter | null }
-    | { readonly type: 'scroll'; readonly pattern: string; readonly percent: number }
+    | { readonly type: 'scroll'; readonly path: string; readonly percent: number }
     | { readonly type: 'duration'; readonly durationMs: number }
 }
 
@@ -41,25 +41,15 @@ export function goalsFrom(book: Pick<ConfigBook, 'goalsOf'>, site: string): read
 function understand(input: GoalSettings, errors: FieldError[]): Goal['is'] | null {
   switch (input.type) {
     case 'page':
-      return { type: 'page', pattern: patternOf(input.path) }
+      return { type: 'page', path: input.path }
     case 'event': {
       if (input.filter === undefined) return { type: 'event', eventName: input.event_name, filter: null }
       const filter = parseFilter(input.filter, '/filter', errors)
       return filter && { type: 'event', eventName: input.event_name, filter }
     }
     case 'scroll':
-      return { type: 'scroll', pattern: patternOf(input.path), percent: input.scroll_percent }
+      return { type: 'scroll', path: input.path, percent: input.scroll_percent }
     case 'duration':
       return { type: 'duration', durationMs: input.duration_ms }
   }
-}
-
-/** A regular expression (RE2 and JavaScript) for a pattern of paths: `*` = anything but a slash, `**` = anything. */
-export function patternOf(glob: string): string {
-  const parts = glob.split(/(\*+)/)
-  const translated = parts.map((part) => {
-    if (part.startsWith('**')) return '.*'
-    return part === '*' ? '[^/]*' : part.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&')
-  })
-  return `^${translated.join('')}$`
 }

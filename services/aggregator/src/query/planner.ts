@@ -42,8 +42,6 @@ export interface Plan {
   readonly totals: Statement
   /** The rows have the totals with them, as t_…: the other statement is for when there is no row. */
   readonly totalsInRows: boolean
-  /** One of the rows is the totals, with `is_total` = 1; it is missing where nothing was counted. */
-  readonly rolledUp: boolean
   /** A cheaper way to the rows, which may fail; null = there is none. */
   readonly few: Few | null
 }
@@ -71,14 +69,11 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
   const isRaw = totalsSource === 'hits' || totalsSource === 'sessions' || totalsSource === 'hits_and_sessions'
   const totalsInRows = keys === null && question.dimensions.length > 0 && isRaw && rowsAddUp(question)
   const fill = question.dimensions.length > 0 && question.dimensions.every(isTime)
-  const isAll = keys === null || keys.every((values) => values === null)
-  const isDaily = source === 'daily_totals' && totalsSource === 'daily_totals'
   const viewsFrom = chooseSource({ ...query, metrics: ['page_views'] }, range, context)
-  const rolledUp = fill && isAll && isDaily && question.dimensions.length === 1
   const rows = (more: Partial<Question>, page: Pick<ReportQuery, 'limit' | 'offset'>): Statement =>
     rowsStatement(
       source,
-      { ...question, rolledUp, ...more },
+      { ...question, ...more },
       { ...query, ...page },
       { fill, keys, totals: totalsInRows, viewsFrom },
     )
@@ -93,13 +88,42 @@ export function planQuery(query: ReportQuery, range: Range, context: SourceConte
     rows: question.dimensions.length > 0 ? rows({}, query) : null,
     totals: totalsStatement(totalsSource, ask({ ...query, dimensions: [] }, range, context.siteZone)),
     totalsInRows,
-    rolledUp,
     few:
       keys === null && viewsFrom === 'daily_pages' && countsFew(question) && isByCounts(query)
         ? { likely: likelyPaths(query, question), rows: (likely) => rows({ likely }, fromFirst) }
         : null,
   }
 }
+
+/**
+ * Rows and totals of a query that the totals of days answer alone, by one dimension or none, with those of the period before;
+ * null if they do not. `page_views` and `events` are told, too, where it has to be known whether visitors could be counted.
+ */
+export function planDays(query: ReportQuery, range: Range, before: Range | null, siteZone: string): Statement | null {
+  const context: SourceContext = { siteZone, hitsInPeriod: Number.POSITIVE_INFINITY }
+  const isOfDays = (one: Range): boolean => chooseSource(query, one, context) === 'daily_totals'
+  if (query.dimensions.length > 1 || !isOfDays(range)) return null
+  if (before && (!isOfDays(before) || before.toMs > range.fromMs)) return null
+  const asked = query.metrics.includes('visitors') ? [...query.metrics, ...COUNTED] : query.metrics
+  const now = ask({ ...query, metrics: [...new Set(asked)] }, range, siteZone)
+  const rolledUp = query.dimensions.length > 0
+  const earlier = before ? ask(query, before, siteZone).buckets.filter(({ day }) => day < now.buckets[0]!.day) : []
+  const question: Question = {
+    ...now,
+    rolledUp,
+    buckets: [...earlier, ...now.buckets],
+    ...(before && { before: before.days! }),
+  }
+  const binder = createBinder()
+  const source = combine(
+    partsOf('daily_totals', question).map((part) => part(question, binder)),
+    question,
+  )
+  const all = { order: null, limit: 0, offset: 0, where: [], totals: false }
+  const sql = rolledUp ? selectRows(source, question, all, binder) : selectTotals(source, question)
+  return { sql, params: binder.params }
+}
+const COUNTED: readonly MetricName[] = ['page_views', 'events']
 
 /** More rows are asked for as they are: most of all paths would be likely. */
 const FEW_ROWS = 50
@@ -118,12 +142,13 @@ function isByCounts(query: ReportQuery): boolean {
   })
 }
 
-/** The paths with most page views: three times as many as rows are to be shown. */
+/** The paths with most page views: as many as rows are to be shown, if these are the first by that; else three times as many. */
 function likelyPaths(query: ReportQuery, question: Question): Statement {
   const binder = createBinder()
   const views: Question = { ...question, metrics: ['page_views'] }
   const order = ['m_page_views DESC', 'd0']
-  const limit = 3 * (query.offset + query.limit)
+  const { field, direction } = fullOrder(query)[0]!
+  const limit = (field === 'page_views' && direction === 'desc' ? 1 : 3) * (query.offset + query.limit)
   const sql = `${fromDailyPages(views, binder)}\nORDER BY ${order.join(', ')}\nLIMIT ${binder.bind('limit', 'UInt32', limit)}`
   return { sql, params: binder.params }
 }

@@ -28,6 +28,8 @@ export interface Question {
   readonly keptFrom: number | null
   /** The totals come as one more row, with `is_total` = 1: of one dimension, from the totals of days. */
   readonly rolledUp?: boolean
+  /** Whole days before the period that are asked for, too: their rows have `is_before` = 1. From the totals of days. */
+  readonly before?: NonNullable<Range['days']>
   /** Of these paths distinct visitors and sessions are counted, of all others their hits: see countsFew. */
   readonly likely?: readonly string[]
 }

@@ -1,5 +1,6 @@
 import type { Store } from '@millrace/store'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readDayTotals } from './day-totals.ts'
 import { type FilledStore, insertRows, openFilledStore } from './filled-store.fixture.ts'
 import { type Goal, parseGoal } from './goals.ts'
 import { METRIC_NAMES } from './metrics.ts'
@@ -8,7 +9,7 @@ import { type Numbers, type PlainFilter, type PlainGoal, recountPlainly } from '
 import { planQuery } from './planner.ts'
 import { FIRST_MS, LAST_MS, type RandomSite, randomSite, SITE_ZONE, seeded } from './random-site.fixture.ts'
 import { makeReport, type Report, type ReportRow } from './report.ts'
-import { readRows, type StoredRow, showKeys } from './rows.ts'
+import { readRows, showKeys } from './rows.ts'
 import { SKETCH_ERROR, SKETCH_EXACT_UP_TO } from './source.ts'
 
 const NOW_MS = LAST_MS + 5 * 86_400_000
@@ -252,15 +253,11 @@ describe('a report', () => {
       const query = parse({ ...one })
       const plan = planQuery(query, query.range!, { siteZone: SITE_ZONE, hitsInPeriod: 1e9 })
       expect([plan.source, plan.sketch.rows]).toEqual(['daily_totals', true])
-      const statement = plan.rows ?? plan.totals
-      const stored = await store.query<StoredRow>(statement.sql, { params: statement.params })
-      const rows = [
-        ...readRows(
-          stored.filter(({ is_total }) => !is_total),
-          query,
-          plan,
-        ),
-      ].map((row) => ({
+      const days = await readDayTotals(query, query.range!, null, { store, siteZone: SITE_ZONE, nowMs: NOW_MS })
+      const { stored, totals } = days!.now
+      expect(days!.hits).toBe(totals.page_views! + totals.events!)
+      expect({ '': totals }).toEqual(close(expected(one, [])))
+      const rows = [...readRows(dimensions.length > 0 ? stored : [{ ...totals }], query, plan)].map((row) => ({
         ...showKeys(row, query, plan.buckets),
         ...row.values,
       }))
@@ -470,6 +467,32 @@ describe('a comparison', () => {
     },
   )
 
+  const BEFORE = [
+    'previous_period',
+    { from: '2026-10-21', to: '2026-10-24' },
+    // Days of both periods are asked for by themselves.
+    { from: '2026-10-25', to: '2026-10-31' },
+    { from: '2026-10-28', to: '2026-11-04' },
+  ]
+  test.each([[[]], [['day']], [['week']], [['month']], [['weekday']], [['month', 'weekday']]])(
+    'by %j from daily totals puts those of the other period beside each row',
+    async (dimensions) => {
+      for (const compare of BEFORE) {
+        const metrics = ['page_views', 'sessions', 'bounce_rate']
+        const now = { period: { from: '2026-10-27', to: '2026-11-02' }, dimensions, metrics }
+        const report = await ask({ ...now, compare })
+        const [plain, before] = [await ask(now), await ask({ ...now, period: report.query.compare })]
+        expect(report.source).toBe('daily_totals')
+        expect(report.rows.map(({ previous, growth, ...row }) => row)).toEqual(plain.rows)
+        expect(report.totals).toMatchObject({ ...plain.totals, previous: before.totals })
+        const beside = report.rows.map((_, i) =>
+          Object.fromEntries(metrics.map((name) => [name, before.rows[i] ? before.rows[i][name] : null])),
+        )
+        if (dimensions.length < 2) expect(report.rows.map(({ previous }) => previous)).toEqual(beside)
+      }
+    },
+  )
+
   test('pairs the hours of a day of 24 with a day of 25 by the clock', async () => {
     const report = await ask({
       period: { from: '2026-10-26', to: '2026-10-26' },
@@ -513,8 +536,10 @@ describe('visitors', () => {
     const query = parse({ site: 'crowd', period: PERIODS[0]!, metrics: ['visitors'] })
     const many: Store = {
       ...store,
-      query: async (sql, options) =>
-        sql.includes(' AS hits\n') ? [{ hits: 1e9 } as never] : store.query(sql, options),
+      query: async (sql, options) => {
+        const rows = await store.query<Record<string, unknown>>(sql, options)
+        return rows.map((row) => ('page_views' in row ? { ...row, page_views: 1e9 } : row)) as never[]
+      },
     }
     const report = await makeReport(query, { store: many, siteZone: SITE_ZONE, nowMs: NOW_MS })
     expect(report).toMatchObject({ source: 'daily_totals', visitors_error: SKETCH_ERROR })

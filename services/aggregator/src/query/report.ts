@@ -3,6 +3,7 @@ import { MillraceError } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 import { checkGoalPatterns, checkPatterns } from './check-patterns.ts'
 import { growth, type Previous, pairBuckets, previousOf } from './compare.ts'
+import { readDayTotals } from './day-totals.ts'
 import { showFilter } from './filter.ts'
 import type { MetricName } from './metrics.ts'
 import { checkRowCount, type Order, type ReportQuery, refusal } from './parse-query.ts'
@@ -68,16 +69,9 @@ export async function makeReport(query: ReportQuery, tools: ReportTools): Promis
 export async function makeLargeReport(query: ReportQuery, tools: ReportTools): Promise<LargeReport> {
   await checkPatterns(query.filter, tools.store)
   if (asksGoals(query)) await checkGoalPatterns(query.goals, tools.store)
-  const { range, context } = await survey(query, tools)
-  const plan = planQuery(query, range, context)
+  const range = query.range ?? (await wholeHistory(query, tools))
   const previous = query.compare === null ? null : previousOf(query, range, query.compare)
-  // Where the rows before do not depend on the rows now, both are asked side by side.
-  const isFree = plan.fill || plan.rows === null
-  const [{ page, totals }, free] = await Promise.all([
-    readAnswer(query, plan, tools),
-    previous && isFree ? readBefore(query, previous, context, null, tools) : null,
-  ])
-  const before = previous && (free ?? (await readBefore(query, previous, context, keysOf(query, page.rows), tools)))
+  const { plan, page, totals, before } = await read(query, range, previous, tools)
   const compared = before && compare(query, plan, before)
   const rows = mapSized(page.rows, (row) => ({
     ...showKeys(row, query, plan.buckets),
@@ -97,14 +91,42 @@ export async function makeLargeReport(query: ReportQuery, tools: ReportTools): P
   }
 }
 
-/** What must be known of the data before a plan can be made: since when there is any, and how much of it. */
-async function survey(
+interface Answer {
+  readonly plan: Plan
+  readonly page: Page
+  readonly totals: Values
+  readonly before: Before | null
+}
+
+/** Asks the totals of days, where they can tell all and are good enough: whether they are, they tell themselves. */
+async function read(query: ReportQuery, range: Range, previous: Previous | null, tools: ReportTools): Promise<Answer> {
+  const { store, siteZone, nowMs } = tools
+  const days = await readDayTotals(query, range, previous?.range ?? null, tools)
+  const isSized = days !== null || !mayUseSketch(query, range, siteZone)
+  const hitsInPeriod = isSized ? (days?.hits ?? 0) : await countHits(query.site, range, store)
+  const context = { siteZone, hitsInPeriod }
+  const plan = planQuery(query, range, context)
+  if (days === null || plan.source !== 'daily_totals') return readRaw(query, plan, previous, context, tools)
+  const page = plan.rows ? fill([...readRows(days.now.stored, query, plan)], query, plan, nowMs) : ONE_ROW
+  const before = previous && { previous, plan: planBefore(query, previous, context, null), ...days.before }
+  return { plan, page, totals: days.now.totals, before }
+}
+
+/** Where the rows before do not depend on the rows now, both are asked side by side. */
+async function readRaw(
   query: ReportQuery,
-  { store, siteZone, nowMs }: ReportTools,
-): Promise<{ range: Range; context: SourceContext }> {
-  const range = query.range ?? (await wholeHistory(query, { store, siteZone, nowMs }))
-  const hitsInPeriod = mayUseSketch(query, range, siteZone) ? await countHits(query.site, range, store) : 0
-  return { range, context: { siteZone, hitsInPeriod } }
+  plan: Plan,
+  previous: Previous | null,
+  context: SourceContext,
+  tools: ReportTools,
+): Promise<Answer> {
+  const isFree = plan.fill || plan.rows === null
+  const [{ page, totals }, free] = await Promise.all([
+    readAnswer(query, plan, tools),
+    previous && isFree ? readBefore(query, previous, context, null, tools) : null,
+  ])
+  const before = previous && (free ?? (await readBefore(query, previous, context, keysOf(query, page.rows), tools)))
+  return { plan, page, totals, before }
 }
 
 /** The range of a query, also of one over all that there is, and whether its patterns can be read. @throws as makeReport */
@@ -143,12 +165,8 @@ WHERE site = {site:String}
 }
 
 /** Rows and totals: side by side, or both from the rows. */
-async function readAnswer(
-  query: ReportQuery,
-  plan: Plan,
-  tools: ReportTools,
-): Promise<{ page: { rows: Sized<Row>; count: number }; totals: Values }> {
-  if (!plan.totalsInRows && !plan.rolledUp) {
+async function readAnswer(query: ReportQuery, plan: Plan, tools: ReportTools): Promise<{ page: Page; totals: Values }> {
+  if (!plan.totalsInRows) {
     const [page, totals] = await Promise.all([readPage(query, plan, tools), readTotals(query, plan, tools.store)])
     return { page, totals }
   }
@@ -158,38 +176,34 @@ async function readAnswer(
 
 /** The totals that come with the rows. */
 function totalsIn(stored: readonly StoredRow[], query: ReportQuery, plan: Plan): Values | null {
-  if (plan.rolledUp) return rolledUpTotals(stored, query)
   const row = stored[0]
   if (!plan.totalsInRows || !row) return null
   return Object.fromEntries(query.metrics.map((name) => [name, row[`t_${name}`] as number | null]))
 }
 
-function rolledUpTotals(stored: readonly StoredRow[], { metrics }: ReportQuery): Values {
-  const totals = stored.find(isTotal)
-  return totals ? valuesOf(totals, metrics) : emptyValues(metrics)
+/** The rows that are shown, and how many there are in all. */
+interface Page {
+  readonly rows: Sized<Row>
+  readonly count: number
+  readonly totals: Values | null
 }
+/** Without dimensions the totals are the only row. */
+const ONE_ROW: Page = { rows: [], count: 1, totals: null }
 
-const isTotal = ({ is_total }: StoredRow): boolean => Boolean(is_total)
-
-async function readPage(
-  query: ReportQuery,
-  plan: Plan,
-  { store, nowMs }: ReportTools,
-): Promise<{ rows: Sized<Row>; count: number; totals: Values | null }> {
-  if (!plan.rows) return { rows: [], count: 1, totals: null }
+async function readPage(query: ReportQuery, plan: Plan, { store, nowMs }: ReportTools): Promise<Page> {
+  if (!plan.rows) return ONE_ROW
   const stored = (await readFew(query, plan, store)) ?? (await run<StoredRow>(plan.rows, store))
-  const rows = readRows(
-    stored.filter((row) => !isTotal(row)),
-    query,
-    plan,
-  )
+  const rows = readRows(stored, query, plan)
   const totals = totalsIn(stored, query, plan)
-  if (plan.fill) {
-    const all = sortRows(fillRows([...rows], query, plan.buckets, nowMs), query)
-    return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length, totals }
-  }
+  if (plan.fill) return { ...fill([...rows], query, plan, nowMs), totals }
   if (stored.length === 0 && query.offset > 0) return { rows, count: await countRows(plan.rows, store), totals }
   return { rows, count: (stored[0]?.row_count as number | undefined) ?? 0, totals }
+}
+
+/** A page of rows by time, those without data among them. */
+function fill(found: readonly Row[], query: ReportQuery, plan: Plan, nowMs: number): Page {
+  const all = sortRows(fillRows(found, query, plan.buckets, nowMs), query)
+  return { rows: all.slice(query.offset, query.offset + query.limit), count: all.length, totals: null }
 }
 
 /** The rows by the cheaper way; null if there is none, or it turns out that it does not lead there. */
@@ -250,15 +264,18 @@ async function readBefore(
   keys: Keys | null,
   { store }: ReportTools,
 ): Promise<Before> {
-  const all = query.dimensions.map(() => null)
-  const plan = planQuery({ ...query, orderBy: [] }, previous.range, context, keys ?? all)
+  const plan = planBefore(query, previous, context, keys)
   const isAsked = keys === null || keys.every((values) => values === null || values.length > 0)
   const [stored, totals] = await Promise.all([
     plan.rows && isAsked ? run<StoredRow>(plan.rows, store) : [],
-    plan.rolledUp ? null : readTotals(query, plan, store),
+    readTotals(query, plan, store),
   ])
-  const rows = stored.filter((row) => !isTotal(row))
-  return { previous, plan, stored: rows, totals: totals ?? rolledUpTotals(stored, query) }
+  return { previous, plan, stored, totals }
+}
+
+function planBefore(query: ReportQuery, { range }: Previous, context: SourceContext, keys: Keys | null): Plan {
+  const all = query.dimensions.map(() => null)
+  return planQuery({ ...query, orderBy: [] }, range, context, keys ?? all)
 }
 
 function compare(query: ReportQuery, now: Plan, { previous, plan, stored, totals }: Before): Compared {

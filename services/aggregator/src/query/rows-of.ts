@@ -56,16 +56,23 @@ export const keptRows = ({ keptFrom }: Pick<Question, 'keptFrom'>, { bind }: Pic
  */
 export function duringPeriod(
   table: Rows | DailyTable,
-  question: Pick<Question, 'range' | 'byDay'>,
+  question: Pick<Question, 'range' | 'byDay' | 'before'>,
   binder: Binder,
 ): string[] {
-  const { range, byDay } = question
-  if (byDay) return [dayBetween('day', range.days!.first, range.days!.last, binder)]
+  const { range, byDay, before } = question
+  if (byDay) {
+    const days = dayBetween('day', range.days!.first, range.days!.last, binder)
+    return [before ? `(${days} OR ${duringBefore(before, binder)})` : days]
+  }
   const time = TIME_COLUMN[table as Rows]
   const from = binder.bind('from', "DateTime64(3, 'UTC')", dateTime(range.fromMs))
   const to = binder.bind('to', "DateTime64(3, 'UTC')", dateTime(range.toMs))
   return [...aroundPeriod(1, question, binder), `${time} >= ${from}`, `${time} < ${to}`]
 }
+
+/** The days of the period before. */
+export const duringBefore = ({ first, last }: NonNullable<Question['before']>, binder: Binder): string =>
+  dayBetween('before', first, last, binder)
 
 /** The days of the period and `margin` more at each end. A session lasts at most 24 h: its hits are at most a day away. */
 export function aroundPeriod(margin: number, { range }: Pick<Question, 'range'>, binder: Binder): string[] {
@@ -75,7 +82,18 @@ export function aroundPeriod(margin: number, { range }: Pick<Question, 'range'>,
 }
 const DAY_MS = 86_400_000
 
-function dayBetween(name: string, first: number, last: number, { bind }: Binder): string {
+/**
+ * Days (of rows) of which every hit belongs to a session that began in the period, and tells of pages seen in it: a session
+ * lasts at most 24 hours, and one day more at each end is for a zone that was changed. Null for short periods.
+ */
+export function daysInside({ range, byDay, keptFrom }: Pick<Question, 'range' | 'byDay' | 'keptFrom'>) {
+  const first = Math.max(byDay ? range.days!.first : Math.floor(range.fromMs / DAY_MS) + 1, keptFrom ?? 0) + 3
+  const last = byDay ? range.days!.last - 1 : Math.floor(range.toMs / DAY_MS) - 3
+  return last - first < 8 ? null : { first, last }
+}
+
+/** SQL for rows of the days `first` to `last`. The same name must always be for the same days. */
+export function dayBetween(name: string, first: number, last: number, { bind }: Pick<Binder, 'bind'>): string {
   const from = bind(`${name}_from`, 'Date', dateOfDay(Math.max(0, first)))
   return `day BETWEEN ${from} AND ${bind(`${name}_to`, 'Date', dateOfDay(Math.max(0, last)))}`
 }

@@ -10,7 +10,10 @@ import {
   aroundPeriod,
   type DailyTable,
   dateTime,
+  dayBetween,
+  daysInside,
   dimensionSql,
+  duringBefore,
   duringPeriod,
   hasValue,
   keptRows,
@@ -97,7 +100,21 @@ export type PartSql = (question: Question, binder: Binder) => string
 
 /** Visitors, page views, events and what they carry. */
 export const fromHits: PartSql = (question, binder) =>
-  fromHitRows('hits', 'millrace.hits', hitSums(question, binder), question, binder)
+  question.likely && measuresOf(question.metrics).hits.every((measure) => measure in OF_DAILY_HITS)
+    ? fromFewHits(question.likely, question, binder)
+    : fromHitRows('hits', 'millrace.hits', hitSums(question, binder), question, binder)
+
+/** The same of likely paths: of others, page views are told by the totals of pages, which are never less than their visitors. */
+function fromFewHits(likely: readonly string[], question: Question, binder: Binder): string {
+  const { page_views, ...sums } = OF_HITS
+  const where = [...whereOf('hits', question, binder), isOfFew(likely, binder)]
+  const visitors = `sumIf(page_views, NOT ${isLikely(likely, binder)})`
+  const parts = [
+    select(['path AS d0', ...measures(sums, question)], 'millrace.hits', where, question.dimensions),
+    grouped('daily_pages', 'millrace.daily_pages', { ...OF_DAILY_PAGES, visitors }, question, binder),
+  ]
+  return combine(parts, question)
+}
 
 function hitSums(question: Question, binder: Binder): Sums {
   const { hits } = measuresOf(question.metrics)
@@ -124,8 +141,10 @@ export function countsFew({
 }
 
 /** Hits that are told apart: those of likely paths, and events, of which one visit may have many. */
-const isOfFew = (paths: readonly string[], { bind }: Binder): string =>
-  `(path IN ${bind('likely', 'Array(String)', paths)} OR type = 'event')`
+const isOfFew = (paths: readonly string[], binder: Binder): string => `(${isLikely(paths, binder)} OR type = 'event')`
+
+const isLikely = (paths: readonly string[], { bind }: Binder): string =>
+  `(path IN ${bind('likely', 'Array(String)', paths)})`
 
 const distinctOfFew = (id: string, isOf: string): string => `uniqExactIf(${id}, ${isOf}) + countIf(NOT ${isOf})`
 
@@ -213,11 +232,19 @@ function grouped(rows: Rows | DailyTable, from: string, sums: Sums, question: Qu
   const { dimensions } = question
   const values = dimensions.map((dimension, i) => `${dimensionSql(dimension, rows, question, binder)} AS ${alias(i)}`)
   const where = whereOf(rows, question, binder)
-  if (!question.rolledUp) return select([...values, ...measures(sums, question)], from, where, dimensions)
+  const by = [...marksOf(question).filter((mark) => mark !== 'is_total'), ...dimensions.map((_, i) => alias(i))]
+  const isBefore = question.before ? [`${duringBefore(question.before, binder)} AS is_before`] : []
   // Sketches are read once and merged day by day; the totals are merged of these.
-  const columns = [...values, `toUInt8(grouping(${alias(0)})) AS is_total`, ...measures(sums, question)]
-  return `${select(columns, from, where, dimensions)} WITH ROLLUP`
+  const isTotal = question.rolledUp ? [`toUInt8(${by.map((key) => `grouping(${key})`).join(' + ')}) AS is_total`] : []
+  const columns = [...isBefore, ...values, ...isTotal, ...measures(sums, question)]
+  return `${selectBy(columns, from, where, by)}${question.rolledUp ? ' WITH ROLLUP' : ''}`
 }
+
+/** Columns beside the dimensions that tell rows apart. `is_total` = 2: both periods together, which nobody asks for. */
+const marksOf = ({ before, rolledUp }: Question): string[] => [
+  ...(before ? ['is_before'] : []),
+  ...(rolledUp ? ['is_total'] : []),
+]
 
 function whereOf(rows: Rows | DailyTable, question: Question, binder: Binder): string[] {
   const daily = rows === 'daily_hits' || rows === 'daily_sessions' || rows === 'daily_pages'
@@ -236,8 +263,16 @@ const havingValues = (dimensions: readonly Dimension[], rows: Rows | DailyTable,
 const measures = (sums: Sums, { metrics }: Question): string[] =>
   allMeasures(metrics).map((measure) => `toFloat64(${sums[measure] ?? '0'}) AS m_${measure}`)
 
-function select(columns: readonly string[], from: string, where: readonly string[], by: readonly unknown[]): string {
-  const group = by.length > 0 ? `\nGROUP BY ${by.map((_, i) => alias(i)).join(', ')}` : ''
+const select = (columns: readonly string[], from: string, where: readonly string[], by: readonly unknown[]): string =>
+  selectBy(
+    columns,
+    from,
+    where,
+    by.map((_, i) => alias(i)),
+  )
+
+function selectBy(columns: readonly string[], from: string, where: readonly string[], by: readonly string[]): string {
+  const group = by.length > 0 ? `\nGROUP BY ${by.join(', ')}` : ''
   return `SELECT ${columns.join(',\n  ')}\nFROM ${from}${where.length > 0 ? `\nWHERE ${allOf(where)}` : ''}${group}`
 }
 
@@ -319,7 +354,8 @@ function bouncesByPath(ofSessions: readonly string[], question: Question, binder
     'path != entry_path',
     'session_id != 0',
   ]
-  const bounced = [...ofSessions, 'is_bounce = 1', `session_id IN ${inner(['session_id'], 'hits', events)}`]
+  const ofBounced = [...ofSessions, 'is_bounce = 1']
+  const bounced = [...ofBounced, `session_id IN ${inner(['session_id'], 'hits', events)}`]
   const entries = inner(
     ['session_id', 'entry_path'],
     'sessions',
@@ -333,24 +369,19 @@ function bouncesByPath(ofSessions: readonly string[], question: Question, binder
     [0],
   )
   const ofEntries = measures({ bounces: OF_SESSIONS.bounces }, question)
-  return [select(['entry_path AS d0', ...ofEntries], 'millrace.sessions', ofSessions, [0]), elsewhere]
+  return [select(['entry_path AS d0', ...ofEntries], 'millrace.sessions', ofBounced, [0]), elsewhere]
 }
 
 /**
- * Days of which every hit belongs to a session that began in the period, as it lasts at most 24 hours (one day more at each
- * end for a zone that was changed), so that only the hits of the other days need to ask; and days on which the sessions of
- * those began neither. Null for short periods.
+ * Days of which every hit belongs to a session that began in the period, so that only the hits of the other days need to ask;
+ * and days on which the sessions of those began neither. Null for short periods.
  */
 function sessionsByDay(question: Question, { bind }: Binder) {
-  const { range, byDay, keptFrom } = question
-  const first = Math.max(byDay ? range.days!.first : Math.floor(range.fromMs / DAY_MS) + 1, keptFrom ?? 0) + 3
-  const last = byDay ? range.days!.last - 1 : Math.floor(range.toMs / DAY_MS) - 3
-  if (last - first < 8) return null
-  const between = (name: string, from: number, to: number): string =>
-    `day BETWEEN ${bind(`${name}_from`, 'Date', dateOfDay(from))} AND ${bind(`${name}_to`, 'Date', dateOfDay(to))}`
+  const days = daysInside(question)
+  if (days === null) return null
   return {
-    inside: between('inside', first, last),
-    farInside: between('far_inside', first + 2, last - 4),
+    inside: dayBetween('inside', days.first, days.last, { bind }),
+    farInside: dayBetween('far_inside', days.first + 2, days.last - 4, { bind }),
     border: bordersOf(question, bind),
   }
 }
@@ -472,17 +503,11 @@ function fromPages(rows: PageRows, question: Question, binder: Binder): string {
 const pick = <T>(list: readonly T[], indices: readonly number[]): T[] => indices.map((i) => list[i]!)
 
 /** Puts sources side by side: each fills its own measures, one row for each value of the dimensions. */
-export function combine(parts: readonly string[], { dimensions, metrics, rolledUp }: Question): string {
+export function combine(parts: readonly string[], question: Question): string {
   if (parts.length === 1) return parts[0]!
-  const sums = allMeasures(metrics).map((measure) => `sum(m_${measure}) AS m_${measure}`)
-  const keys = dimensions.map((_, i) => alias(i))
-  const sql = select(
-    [...keys, ...(rolledUp ? ['is_total'] : []), ...sums],
-    nested(parts.join('\nUNION ALL\n')),
-    [],
-    keys,
-  )
-  return rolledUp ? `${sql}, is_total` : sql
+  const sums = allMeasures(question.metrics).map((measure) => `sum(m_${measure}) AS m_${measure}`)
+  const keys = [...question.dimensions.map((_, i) => alias(i)), ...marksOf(question)]
+  return selectBy([...keys, ...sums], nested(parts.join('\nUNION ALL\n')), [], keys)
 }
 
 /** SQL of a metric over its measures; null where it is undefined. */
@@ -532,7 +557,7 @@ export function selectRows(source: string, question: Question, options: RowsOpti
   const sumOfAll = (measure: Measure): string => `sum(m_${measure}) OVER ()`
   if (options.totals)
     columns.push(...question.metrics.map((name) => `${metricSql(METRICS[name], sumOfAll)} AS t_${name}`))
-  if (question.rolledUp) columns.push('is_total')
+  columns.push(...marksOf(question))
   if (options.order) columns.push('toUInt32(count() OVER ()) AS row_count')
   const sql = select(columns, nested(source), [`(${counted.join(' OR ')})`, ...options.where], [])
   if (!options.order) return sql
@@ -540,12 +565,8 @@ export function selectRows(source: string, question: Question, options: RowsOpti
   return `${sql}\nORDER BY ${options.order.join(', ')}\n${page}`
 }
 
-/** All numbers of the question in one row. */
-export function selectTotals(source: string, { metrics }: Question): string {
-  return select(
-    metrics.map((name) => `${metricSql(METRICS[name])} AS ${name}`),
-    nested(source),
-    [],
-    [],
-  )
+/** All numbers of the question in one row, or one for each period. */
+export function selectTotals(source: string, question: Question): string {
+  const metrics = question.metrics.map((name) => `${metricSql(METRICS[name])} AS ${name}`)
+  return select([...metrics, ...marksOf(question)], nested(source), [], [])
 }
