@@ -226,7 +226,7 @@ const text = `# Reports, ${date}
 Machine: ${cpu.length} × ${cpu[0]!.model.trim()}, ${Math.round(totalmem() / 1e9)} GB, Node ${process.version.slice(1)}.
 Command: \`npm run bench -- query ${process.argv.slice(2).join(' ')}\`
 
-Periods are 30 days where no other is named, without HTTP, two threads a query, one query after the other. One session in twenty is out of order (docs/decisions/0009). Budgets are for the p50 at 10 M hits.
+Periods are 30 days where no other is named, without HTTP, two threads a query, one query after the other. In one session in twenty signals come after the next page view, one in 400 is out of order (docs/decisions/0015). Budgets are for the p50 at 10 M hits.
 
 ${sections.join('\n')}`
 console.log(text)
