@@ -1,11 +1,11 @@
 import { Uuid } from '@millrace/shared'
 
 /** So many left pages a session remembers at most: a visitor reads on in a few tabs, and very many sessions are alive. */
-const MOST = 4
+export const MOST_LEFT_PAGES = 4
 
 /**
- * A page that its session has left, by the hit_id of its page view, of a list that begins with the one left last. It is written
- * into, never replaced.
+ * A page that its session has left, by the hit_id of its page view: one of a ring, so that the oldest is at hand without looking
+ * at the others, of which each lies somewhere else. It is written into, never replaced.
  */
 export class LeftPage extends Uuid {
   path = ''
@@ -13,22 +13,33 @@ export class LeftPage extends Uuid {
   at = 0
   /** The deepest point that its rows have said so far, percent; 0 = not measured. */
   depth = 0
-  /** The page that was left before. */
-  before: LeftPage | null = null
+  /** The page that was left next; of the newest, the oldest. */
+  after: LeftPage = this
 }
 
-/** A page to be filled, which then begins the list. Of a full list it is the oldest one, which is forgotten. */
-export function nextLeftPage(list: LeftPage | null): LeftPage {
-  const page = takeOldest(list) ?? new LeftPage(0, 0, 0, 0)
-  page.before = list
+/** A page to be filled, which becomes the newest of a ring. */
+export function addTo(oldest: LeftPage | null): LeftPage {
+  const page = new LeftPage(0, 0, 0, 0)
+  if (oldest === null) return page
+  newestOf(oldest).after = page
+  page.after = oldest
   return page
 }
 
-function takeOldest(list: LeftPage | null): LeftPage | null {
-  let last = list
-  for (let n = 2; last !== null && n < MOST; n++) last = last.before
-  if (last === null) return null
-  const oldest = last.before
-  last.before = null
-  return oldest
+export function newestOf(oldest: LeftPage): LeftPage {
+  let page = oldest
+  while (page.after !== oldest) page = page.after
+  return page
+}
+
+/** The page of this hit_id; of several the newest. */
+export function find(oldest: LeftPage | null, id: Uuid): LeftPage | null {
+  if (oldest === null) return null
+  let found: LeftPage | null = null
+  let page = oldest
+  do {
+    if (page.equals(id)) found = page
+    page = page.after
+  } while (page !== oldest)
+  return found
 }

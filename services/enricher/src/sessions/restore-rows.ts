@@ -87,7 +87,8 @@ export class StateReader {
       if (page !== null) page.depth += depth
       return
     }
-    if (session.left !== null) session.left.depth = depth
+    const before = session.lastLeft
+    if (before !== null) before.depth = depth
     // It was left itself, unless it is the exit page at the end of the record.
     const time = columns.time.int64(row)
     const isExitPage = time === session.exitAt && hitId.equals(session.exitPageId)

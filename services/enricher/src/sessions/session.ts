@@ -7,7 +7,7 @@ import { NOWHERE, type Place } from '../steps/place.ts'
 import { REQUEST_RATE } from '../steps/request-rate.ts'
 import { NO_SCREEN, type Screen } from '../steps/screen.ts'
 import type { OpenRow, OpenSessionRow, Visit } from '../visit.ts'
-import { type LeftPage, nextLeftPage } from './left-pages.ts'
+import { addTo, find, type LeftPage, MOST_LEFT_PAGES, newestOf } from './left-pages.ts'
 
 /** A session with less engagement than this may be a bounce. */
 const BOUNCE_ENGAGED_MS = 10_000
@@ -56,8 +56,9 @@ export class Session implements SessionName, Visit {
    * later signals, and here for the exit page.
    */
   pagesInOrder = true
-  /** The pages that it left lately, while they are in order. */
-  left: LeftPage | null = null
+  /** The pages that it left lately, while they are in order: the oldest of a ring. */
+  #left: LeftPage | null = null
+  #leftPages = 0
   /** A second page or an interactive event came: no bounce, whatever comes. */
   engaging = false
   readonly #origin: number
@@ -150,17 +151,24 @@ export class Session implements SessionName, Visit {
   /** The page that was left last: its hit_id, path, the time of its page view, and how deep it was seen (percent). */
   remember(id: Uuid, path: string, time: number, depth: number): void {
     if (!this.pagesInOrder) return
-    this.left = nextLeftPage(this.left)
-    this.left.copy(id)
-    this.left.path = path
-    this.left.at = this.#since(time)
-    this.left.depth = depth
+    const isFull = this.#leftPages === MOST_LEFT_PAGES
+    const page = isFull ? this.#left! : addTo(this.#left)
+    if (!isFull) this.#leftPages++
+    page.copy(id)
+    page.path = path
+    page.at = this.#since(time)
+    page.depth = depth
+    this.#left = page.after
+  }
+
+  /** The page that was left last, if any is remembered. */
+  get lastLeft(): LeftPage | null {
+    return this.#left && newestOf(this.#left)
   }
 
   /** The left page of this hit_id, if it is remembered and was not viewed before `since`. */
   leftPage(id: Uuid, since: number): LeftPage | null {
-    let page = this.left
-    while (page !== null && !page.equals(id)) page = page.before
+    const page = find(this.#left, id)
     return page !== null && this.viewedAt(page) >= since ? page : null
   }
 
@@ -172,7 +180,8 @@ export class Session implements SessionName, Visit {
   /** From now on its rows do not say how long and how far its pages were seen. */
   disorderPages(): void {
     this.pagesInOrder = false
-    this.left = null
+    this.#left = null
+    this.#leftPages = 0
   }
 }
 
