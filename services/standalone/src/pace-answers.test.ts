@@ -4,17 +4,13 @@ import { nextHoldBack, paceAnswers } from './pace-answers.ts'
 
 describe('nextHoldBack', () => {
   it.each([
-    ['late, and getting later', 0, 1_300, 0, 31],
-    ['late, and getting later', 8, 1_400, 1_300, 12],
-    ['late, and getting later fast', 100, 3_200, 1_200, 334],
-    ['very late, and getting later', 400, 9_000, 8_000, 500],
-    ['a little late', 0, 1_300, 1_300, 8],
-    ['late, and catching up as wanted', 100, 3_200, 4_200, 91],
-    ['late, and catching up faster', 100, 1_700, 2_700, 65],
-    ['just in time', 16, 1_200, 1_200, 16],
-    ['in time', 100, 500, 500, 87],
+    ['late, and getting later', 0, 1_300, 0, 8],
+    ['late, and getting later', 8, 1_400, 1_300, 16],
+    ['late, and getting later', 400, 9_000, 8_000, 500],
+    ['late, and catching up', 16, 1_300, 1_400, 16],
+    ['in time', 16, 1_200, 1_100, 13],
     ['in time', 8, 0, 0, 0],
-    ['in time, when the rush begins', 0, 1_000, 0, 0],
+    ['in time', 0, 1_000, 0, 0],
   ])('it is, when reports are %s, after %i ms (%i ms behind, were %i)', (_, before, behindMs, wereMs, after) => {
     expect(nextHoldBack(before, behindMs, wereMs)).toBe(after)
   })

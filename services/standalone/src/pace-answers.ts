@@ -6,13 +6,8 @@ const POLL_MS = 250
 const POLLS_TO_DECIDE = 8
 /** Reports that are further behind than this at best are late. */
 const LATE_MS = 1_200
-/** What is late is to be caught up in so long, and by at most half of what is stored meanwhile. */
-const CATCH_UP_MS = 5_000
-const MOST = 0.5
-/** In time, so much more may come in than is stored. */
-const EASE = 0.1
-/** What an answer takes that is not held back, roughly. */
-const ANSWER_MS = 30
+const SLOWER = 2
+const FASTER = 0.8
 const SHORTEST_MS = 8
 /** Far below the patience of senders. */
 const LONGEST_MS = 500
@@ -59,14 +54,9 @@ export function paceAnswers({ isBusy, completeUntil, clock }: Lateness, { regist
   return { holdBackMs: () => holdBackMs, close: lookEvery(POLL_MS, look) }
 }
 
-/**
- * Milliseconds after those before, when reports are `behindMs` behind at best, and were `beforeMs`. How much later they get in a
- * second tells how many hits come in for each that is stored; senders who wait come as often as their answers take.
- */
+/** Milliseconds after those before, when reports are `behindMs` behind at best, and were `beforeMs`. While they catch up nothing changes. */
 export function nextHoldBack(holdBackMs: number, behindMs: number, beforeMs: number): number {
-  const later = Math.max(-MOST, Math.min(MOST, (behindMs - beforeMs) / (POLLS_TO_DECIDE * POLL_MS)))
-  const wanted = Math.max(-MOST, Math.min(EASE, (LATE_MS - behindMs) / CATCH_UP_MS))
-  const next = Math.round(((holdBackMs + ANSWER_MS) * (1 - wanted)) / (1 - later)) - ANSWER_MS
-  if (behindMs > LATE_MS) return Math.max(SHORTEST_MS, Math.min(LONGEST_MS, next))
-  return holdBackMs === 0 || next < SHORTEST_MS ? 0 : Math.min(LONGEST_MS, next)
+  if (behindMs <= LATE_MS) return holdBackMs <= SHORTEST_MS ? 0 : Math.round(holdBackMs * FASTER)
+  if (behindMs <= beforeMs) return holdBackMs
+  return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, holdBackMs * SLOWER))
 }
