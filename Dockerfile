@@ -10,7 +10,7 @@ WORKDIR /build
 COPY . .
 # Build scripts of packages are not needed: native parts come prebuilt.
 RUN npm ci --ignore-scripts --no-audit --no-fund && npx tsc -b services/standalone
-# Then what runs, and no more: packages without those for development; of ours the manifest, dist, migrations and data.
+# Then what runs, and no more: packages without those for development; of ours the manifest, the command, dist, migrations and data.
 RUN npm ci --omit=dev --workspace services/standalone --ignore-scripts --no-audit --no-fund \
  && find libs services -mindepth 2 -maxdepth 2 ! -name package.json ! -name bin ! -name dist ! -name migrations ! -name data -exec rm -rf {} + \
  && find libs services -path '*/dist/*' \( -name '*.d.ts' -o -name '*.map' -o -name '*.test.js' -o -name '*.suite.js' -o -name '*.fixture.js' -o -name '.tsbuildinfo' \) -delete \
