@@ -239,6 +239,18 @@ export function eventLogContract(name: string, open: () => Promise<ContractLog>)
         expect(texts(await readAll(log, topic, 0, 18, 99))).toEqual(['18', '19'])
       })
 
+      it('begins with the offset that is asked for, however much stands before', async () => {
+        const topic = await makeTopic()
+        const value = Buffer.alloc(1_000, 'x')
+        const producer = log.producer()
+        for (const _ of range(0, 100)) await producer.append(topic, new Map([[0, range(0, 10).map(() => ({ value }))]]))
+        for (const from of [1, 130, 421, 777, 999]) {
+          const found: number[] = []
+          for await (const batch of log.reader().read(topic, 0, from, 1_000)) found.push(...offsets(batch))
+          expect(found).toEqual(range(from, 1_000))
+        }
+      })
+
       it('reads many megabytes in batches of moderate size', async () => {
         const topic = await makeTopic()
         const value = Buffer.alloc(50_000, 'x')

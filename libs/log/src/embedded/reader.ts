@@ -5,6 +5,9 @@ import { decodeRecords } from './record.ts'
 import { TopicScan } from './topic-scan.ts'
 import type { WriterClient } from './writer-client.ts'
 
+/** Much less than the feed of all partitions reads: most of what stands there is not of the one that is wanted. */
+const CHUNK_BYTES = 1 << 17
+
 /** Reads without a group. */
 export class EmbeddedReader implements LogReader {
   readonly #client: WriterClient
@@ -30,7 +33,7 @@ export class EmbeddedReader implements LogReader {
           const { positions, generation } = await scan.locate([[partition, next]])
           place = { position: positions[0]!, generation }
         }
-        const found = scan.read(place.position, place.generation, wanted)
+        const found = scan.read(place.position, place.generation, wanted, CHUNK_BYTES)
         if (found === 'moved') {
           place = null
           continue
@@ -44,7 +47,7 @@ export class EmbeddedReader implements LogReader {
         place.position = found.next
         const { frames, bytes } = found.chunk
         const records = frames.flatMap((frame) => decodeRecords(bytes, frame.at, frame, next, until))
-        if (frames.length > 0) next = frames.at(-1)!.lastOffset + 1
+        if (frames.length > 0) next = Math.max(next, frames.at(-1)!.lastOffset + 1)
         if (records.length > 0) yield records
         else await setImmediate()
       }

@@ -32,11 +32,17 @@ export interface Chunk {
 const everyPartition = (_partition: number): boolean => true
 
 /**
- * Reads whole frames from position `from` on, about CHUNK_BYTES of them, never beyond `limit`. Frames of partitions
- * that are not `wanted` are left out, and their payload is not checked.
+ * Reads whole frames from position `from` on, about `chunkBytes` of them, never beyond `limit`. Frames of partitions
+ * that are not `wanted` are left out, and their payload is not checked, nor read where it goes beyond.
  */
-export function readChunk(fd: number, from: number, limit: number, wanted = everyPartition): Chunk {
-  let bytes = readAt(fd, from, Math.min(CHUNK_BYTES, limit - from))
+export function readChunk(
+  fd: number,
+  from: number,
+  limit: number,
+  wanted = everyPartition,
+  chunkBytes = CHUNK_BYTES,
+): Chunk {
+  let bytes = readAt(fd, from, Math.min(chunkBytes, limit - from))
   const frames: Frame[] = []
   let at = 0
   const stop = (state: Chunk['state']): Chunk => ({ bytes, frames, next: from + at, state })
@@ -47,6 +53,10 @@ export function readChunk(fd: number, from: number, limit: number, wanted = ever
     if (header === null) return stop('damaged')
     const frameBytes = HEADER_BYTES + header.payloadBytes
     if (bytes.length - at < frameBytes) {
+      if (!wanted(header.partition) && from + at + frameBytes <= limit) {
+        at += frameBytes
+        return stop('more')
+      }
       if (at > 0) return stop('more')
       if (from + frameBytes > limit) return stop('damaged')
       const larger = bytes.length < frameBytes ? readAt(fd, from, frameBytes) : bytes

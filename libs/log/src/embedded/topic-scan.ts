@@ -34,10 +34,10 @@ export class TopicScan {
   }
 
   /**
-   * Reads about a megabyte at `position`, which holds in `generation`. When nothing is there yet the next append calls
+   * Reads about `chunkBytes` (a megabyte) at `position`, which holds in `generation`. When nothing is there yet the next append calls
    * the listeners. @throws Error when the file is damaged
    */
-  read(position: number, generation: number, wanted: (partition: number) => boolean): Found {
+  read(position: number, generation: number, wanted: (partition: number) => boolean, chunkBytes?: number): Found {
     const { positions } = this.view
     if (generation !== positions.generation) return 'moved'
     if (position >= positions.durable) {
@@ -45,11 +45,16 @@ export class TopicScan {
       // Once more, now that the writer knows: it may have appended in between.
       if (position >= positions.durable) return 'later'
     }
-    const found = this.#readSegment(position, generation, wanted)
+    const found = this.#readSegment(position, generation, wanted, chunkBytes)
     return generation === positions.generation ? found : 'moved'
   }
 
-  #readSegment(position: number, generation: number, wanted: (partition: number) => boolean): Found {
+  #readSegment(
+    position: number,
+    generation: number,
+    wanted: (partition: number) => boolean,
+    chunkBytes?: number,
+  ): Found {
     const { bases, positions, name } = this.view
     const i = bases.findLastIndex((base) => base <= position)
     const base = bases[i]
@@ -57,13 +62,13 @@ export class TopicScan {
     const following = bases[i + 1] ?? Number.POSITIVE_INFINITY
     const fd = this.#fdOf(base, generation)
     if (fd === null) return 'moved'
-    const chunk = readChunk(fd, position - base, Math.min(positions.durable, following) - base, wanted)
+    const chunk = readChunk(fd, position - base, Math.min(positions.durable, following) - base, wanted, chunkBytes)
     if (chunk.state === 'damaged' && chunk.frames.length === 0)
       throw new Error(`topic ${name}: ${segmentPath(this.view.dir, base)} is damaged at ${chunk.next}`)
     if (chunk.state !== 'end') return { chunk, start: position, next: base + chunk.next }
     // The end of the file: a closed segment goes on in the next, of which the writer's message may still be on its way.
     if (following === Number.POSITIVE_INFINITY) return 'later'
-    return this.#readSegment(following, generation, wanted)
+    return this.#readSegment(following, generation, wanted, chunkBytes)
   }
 
   #fdOf(base: number, generation: number): number | null {
