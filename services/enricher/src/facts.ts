@@ -13,6 +13,8 @@ interface BatchFact {
   /** How far the stream is behind the clock. */
   readonly lagMs: number
   readonly sessions: number
+  /** Those of the sessions that are put aside. */
+  readonly sessionsAside: number
   readonly dedupEntries: number
 }
 
@@ -40,6 +42,8 @@ export interface Facts {
   /** The partition does not go on by itself. */
   stopped(partition: number, error: unknown, isHole: boolean): void
   lost(partition: number): void
+  /** What could go to disk stays in memory for a while. */
+  notPutAside(error: unknown): void
   saltDropped(date: string): void
   geoOpened(version: string, attribution: string): void
   /** The file was replaced by one that cannot be read. */
@@ -118,6 +122,11 @@ function metricsIn(registry: Registry) {
       help: 'New geographical databases that could not be read; the one before stays in use',
       registers,
     }),
+    notPutAside: new Counter({
+      name: name('aside_failures_total'),
+      help: 'Times that the disk did not take what is remembered but seldom asked for',
+      registers,
+    }),
     lag: new Gauge({
       name: name('stream_lag_seconds'),
       help: 'How far the stream time is behind the clock after a batch',
@@ -127,6 +136,12 @@ function metricsIn(registry: Registry) {
     sessions: new Gauge({
       name: name('sessions'),
       help: 'Sessions that can still be joined',
+      labelNames: ['partition'],
+      registers,
+    }),
+    sessionsAside: new Gauge({
+      name: name('sessions_aside'),
+      help: 'Sessions that can still be joined, put aside on disk',
       labelNames: ['partition'],
       registers,
     }),
@@ -152,6 +167,7 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
       const partition = String(fact.partition)
       m.lag.set({ partition }, fact.lagMs / 1_000)
       m.sessions.set({ partition }, fact.sessions)
+      m.sessionsAside.set({ partition }, fact.sessionsAside)
       m.dedup.set({ partition }, fact.dedupEntries)
     },
     restored: (fact) => {
@@ -181,8 +197,15 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
       logger.fatal({ partition, err: error }, 'partition stopped')
     },
     lost: (partition) => {
-      for (const gauge of [m.lag, m.sessions, m.dedup]) gauge.remove({ partition: String(partition) })
+      for (const gauge of [m.lag, m.sessions, m.sessionsAside, m.dedup]) gauge.remove({ partition: String(partition) })
       logger.info({ partition }, 'partition lost')
+    },
+    notPutAside: (error) => {
+      m.notPutAside.inc()
+      logger.warn(
+        { err: error },
+        'nothing can be put aside on disk: for a minute all that is remembered stays in memory',
+      )
     },
     saltDropped: (date) => {
       m.salts.inc()

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConfigBook, openConfigBook, openConfigWriter } from '@millrace/config'
@@ -23,6 +23,7 @@ import { hitId, pageView, rawLine, rawValue, waitUntil, writeMmdb } from '@millr
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Enricher, startEnricher } from './run.ts'
+import { IN_MEMORY } from './sessions/partition-state.ts'
 
 const settings = {
   MILLRACE_TIMEZONE: 'UTC',
@@ -36,6 +37,9 @@ let dir: string
 let log: EmbeddedLog
 let enricher: Enricher
 let config: ConfigBook
+let registry: Registry
+/** What the log takes for now; 0 = the system's clock. */
+const clock = new Float64Array(new SharedArrayBuffer(8))
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'enricher-'))
@@ -43,18 +47,21 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await close()
+  clock[0] = 0
   rmSync(dir, { recursive: true })
 })
 
 async function open(more: Partial<typeof settings> = {}): Promise<void> {
-  log = await openEmbeddedLog({ dir, hitPartitions: 2, topics: TOPICS })
+  log = await openEmbeddedLog({ dir, hitPartitions: 2, topics: TOPICS, clock })
   config = await openConfigBook(log)
+  registry = new Registry()
   enricher = await startEnricher({
     log,
     config,
     settings: { ...settings, ...more },
     logger: createLogger('error', 'test'),
-    registry: new Registry(),
+    registry,
+    asideDir: join(dir, 'aside'),
     build: 'test',
     batchEveryMs: 1,
     commitEveryMs: 10,
@@ -91,6 +98,20 @@ async function stored(
   await reader.close()
   return result
 }
+/** Of partition 0, after its last batch. */
+async function gauge(name: string): Promise<number> {
+  const { values } = await registry.getSingleMetric(`millrace_enricher_${name}`)!.get()
+  return values.find(({ labels }) => labels.partition === '0')?.value ?? 0
+}
+/** Files of the folder of what is put aside that this process has open. */
+const filesAside = (): number =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(join('/proc/self/fd', fd)).startsWith(join(dir, 'aside'))
+    } catch {
+      return false // closed meanwhile
+    }
+  }).length
 const page = (n: number, path = '/'): Buffer =>
   rawValue([rawLine([{ ...pageView({ url: `https://example.com${path}` }), hit_id: hitId(n) }])])
 const rowsOf = (partition: number, count: number) =>
@@ -111,6 +132,32 @@ describe('the enricher on the embedded log', () => {
     expect(rows[0]!.session_id).toBe(rows[1]!.session_id)
     expect(sessions.at(-1)).toMatchObject({ sign: 1, page_views: 2, entry_path: '/a', exit_path: '/b', is_bounce: 0 })
     expect((await stored(0)).rows).toEqual([])
+  })
+
+  it('keeps the youngest sessions in memory, and has the others on disk until it ends', async () => {
+    const view = (n: number, visitor = n): Buffer => {
+      const line = { collected_at: clock[0]!, ip: `11.${visitor >> 16}.${(visitor >> 8) & 255}.${visitor & 255}` }
+      return rawValue([rawLine([{ ...pageView({ created_at: clock[0]! }), hit_id: hitId(n) }], line)])
+    }
+    const visitors = IN_MEMORY.sessions + 3_000
+    clock[0] = Date.now()
+    await send(
+      0,
+      Array.from({ length: visitors }, (_, n) => view(n)),
+    )
+    await waitUntil('all have a session', async () => (await gauge('sessions')) === visitors)
+    expect([await gauge('sessions_aside'), filesAside()]).toEqual([0, 0])
+    clock[0] += 60_000
+    await send(0, [view(visitors)])
+    await waitUntil('the oldest are put aside', async () => (await gauge('sessions_aside')) > 0)
+    expect([await gauge('sessions'), filesAside()]).toEqual([visitors + 1, 1])
+    // A visitor of a minute ago goes on with the session that was put aside.
+    await send(0, [view(visitors + 1, 0)])
+    const { rows } = await rowsOf(0, visitors + 2)
+    expect(rows.at(-1)!.session_id).toBe(rows[0]!.session_id)
+    await close()
+    expect(filesAside()).toBe(0)
+    await open()
   })
 
   it('tells the place by the database that it is told, and which one that was', async () => {

@@ -10,12 +10,14 @@ import {
 } from '@millrace/log'
 import type { Logger, Registry } from '@millrace/server'
 import { ENRICHER_GROUP, HITS_RAW, kpOf } from '@millrace/shared'
+import { ColdFolder } from './cold/cold-folder.ts'
 import { createFacts, type Facts } from './facts.ts'
 import { followGeoFile } from './geo/follow-geo-file.ts'
 import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
 import type { ReadingTools } from './raw-hit.ts'
 import { fixedSalts, openSalts } from './salts.ts'
 import { Senders } from './senders.ts'
+import { type Aside, IN_MEMORY } from './sessions/partition-state.ts'
 import type { EnricherSettings } from './settings.ts'
 import { rulesOfSites } from './site-rules.ts'
 import { AgentReader } from './steps/agent.ts'
@@ -36,6 +38,8 @@ export interface EnricherOptions {
   readonly batchEveryMs?: number
   /** Time between commits. */
   readonly commitEveryMs?: number
+  /** Folder for what is remembered but seldom asked for; without it all is kept in memory. */
+  readonly asideDir?: string
 }
 
 export interface Enricher {
@@ -97,6 +101,7 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
     senders: new Senders(),
   }
   const agents = new AgentReader()
+  const aside = asideOf(options.asideDir, parts.facts)
   const datacenters = settings.MILLRACE_DATACENTER_NETWORKS ?? undefined
   return (partition: number, delivery: WorkerTools['delivery']): PartitionWorker =>
     new PartitionWorker(partition, {
@@ -109,7 +114,13 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
       config,
       clock: options.clock ?? Date.now,
       batchEveryMs: options.batchEveryMs ?? BATCH_EVERY_MS,
+      aside,
     })
+}
+
+function asideOf(dir: string | undefined, facts: Facts): Aside | null {
+  if (dir === undefined) return null
+  return { folder: new ColdFolder(dir, (error) => facts.notPutAside(error)), ...IN_MEMORY }
 }
 
 /** The partitions of this member of the group. */
@@ -143,9 +154,10 @@ export class EnricherGroup implements ConsumerHandlers {
     for (const { partition } of assignments) {
       const worker = this.#parked.get(partition) ?? this.#workerOf(partition, delivery)
       this.#workers.set(partition, worker)
+      this.#parked.delete(partition)
       worker.start()
     }
-    this.#parked.clear()
+    this.#closeParked()
   }
 
   async onBatch(_topic: string, partition: number, records: Parameters<PartitionWorker['offer']>[0]): Promise<void> {
@@ -186,6 +198,13 @@ export class EnricherGroup implements ConsumerHandlers {
   async finish(): Promise<void> {
     await Promise.all([...this.#workers.values()].map((worker) => worker.park()))
     await this.commit()
+    for (const worker of this.#workers.values()) worker.close()
+    this.#closeParked()
+  }
+
+  #closeParked(): void {
+    for (const worker of this.#parked.values()) worker.close()
+    this.#parked.clear()
   }
 
   async #commit(): Promise<void> {

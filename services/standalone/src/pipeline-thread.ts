@@ -8,7 +8,7 @@ import { openStore } from '@millrace/store'
 import { openConfig } from './open-config.ts'
 import { openKafka } from './open-log.ts'
 import { AT_ONCE } from './reach.ts'
-import { settingsFrom } from './settings.ts'
+import { asideDirOf, settingsFrom } from './settings.ts'
 import { clockFrom, type PipelineInput, type PipelineReply, type PipelineRequest } from './threads.ts'
 
 const { settings: cloned, logPort, build, clock: shared } = workerData as PipelineInput
@@ -28,7 +28,8 @@ const store = await openStore({
   role: 'write',
 })
 const config = await openConfig(log, { reach: AT_ONCE, logger })
-const enricher = await startEnricher({ log, config, settings, logger, registry, build, clock })
+const asideDir = asideDirOf(settings)
+const enricher = await startEnricher({ log, config, settings, logger, registry, build, clock, asideDir })
 const aggregator = await startAggregator({ log, store, settings, logger, registry })
 
 /** Why some of the work stands still until a person has looked at it; null = nothing does. */

@@ -68,7 +68,7 @@ const REPORT_SETTINGS = {
 
 /** What each command reads. */
 export const COLLECTOR_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...dataDir, ...COLLECTOR_SETTINGS }
-export const ENRICHER_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...ENRICHER_SETTINGS }
+export const ENRICHER_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...dataDir, ...ENRICHER_SETTINGS }
 export const AGGREGATOR_COMMAND = { ...SERVER_SETTINGS, ...LOG_SETTINGS, ...STORE_SETTINGS, ...REPORT_SETTINGS }
 export const MIGRATE_COMMAND = { ...STORE_SETTINGS, MILLRACE_LOG_LEVEL: SERVER_SETTINGS.MILLRACE_LOG_LEVEL }
 export const TOPICS_COMMAND = {
@@ -177,6 +177,9 @@ MILLRACE_LOG=kafka and MILLRACE_KAFKA_BROKERS, or run everything in one process 
 
 /** Where a collector keeps what the log does not take. */
 export const spoolDirOf = (settings: SettingsOf<typeof dataDir>): string => join(settings.MILLRACE_DATA_DIR, 'spool')
+
+/** Where the enricher puts aside what it seldom asks for. Its files have no names. */
+export const asideDirOf = (settings: SettingsOf<typeof dataDir>): string => join(settings.MILLRACE_DATA_DIR, 'aside')
 
 /** Options of the Kafka log. @throws Error when settings do not fit together */
 export const kafkaConnection = (settings: LogSettings) =>

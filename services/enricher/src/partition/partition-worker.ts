@@ -15,7 +15,7 @@ import type { Facts } from '../facts.ts'
 import type { Tools } from '../pipeline.ts'
 import type { ReadingTools } from '../raw-hit.ts'
 import type { Salts } from '../salts.ts'
-import type { PartitionState } from '../sessions/partition-state.ts'
+import type { Aside, PartitionState } from '../sessions/partition-state.ts'
 import { TIME_STEP_MS } from '../sessions/recent.ts'
 import type { AcceptedRecords } from './accepted.ts'
 import { retryInDoubt } from './append.ts'
@@ -49,6 +49,8 @@ export interface WorkerTools {
   /** At most one batch in this time, so that batches are large under load. */
   readonly batchEveryMs: number
   readonly delivery: Delivery
+  /** Where its state puts aside what is seldom asked for; default: all stays in memory. */
+  readonly aside?: Aside | null
   /** An enricher with nothing in it, where workers come and go by the thousand; default: a new one. */
   readonly newEnricher?: () => BatchEnricher
 }
@@ -80,6 +82,8 @@ export class PartitionWorker {
   readonly #with: WorkerTools
   #enricher: BatchEnricher
   #standing: Standing | null = null
+  /** The state that was restored last, with what it has on disk. */
+  #state: PartitionState | null = null
   /** Nobody else has written since #standing was parked, or it was restored since. */
   #isChecked = false
   #queue: StoredRecord[] = []
@@ -123,6 +127,13 @@ export class PartitionWorker {
   /** Goes on if it stands in front of a hole that somebody has accepted. */
   resumeAccepted(): void {
     if (this.#hole !== null && this.#isAccepted(this.#hole)) this.start()
+  }
+
+  /** Lets go of the state of a worker that is parked: should it start again, it restores. */
+  close(): void {
+    this.#state?.close()
+    this.#state = null
+    this.#standing = null
   }
 
   /** Records as delivered. Returns at once; the delivery pauses while too much waits. */
@@ -273,6 +284,7 @@ export class PartitionWorker {
       enrichMs,
       lagMs: this.#with.clock() - state.streamTime,
       sessions: state.sessionCount,
+      sessionsAside: state.asideCount,
       dedupEntries: state.dedupEntries,
     })
   }
@@ -369,7 +381,7 @@ export class PartitionWorker {
   /** @throws Hole when the raw records to go on with have expired; PositionLost */
   async #restore(): Promise<Standing> {
     const { admin, reader, producer, facts } = this.#with
-    this.#standing = null
+    this.close()
     const startedAt = performance.now()
     const offsetOf = async (offsets: Promise<Map<number, number>>) => (await offsets).get(this.partition)!
     const committed = (await admin.committed(ENRICHER_GROUP, HITS_RAW.name)).get(this.partition) ?? null
@@ -377,7 +389,9 @@ export class PartitionWorker {
     const end = await offsetOf(admin.endOffsets(HITS_ENRICHED.name))
     const head = committed === null ? null : parseCommittedHead(committed.metadata)
     const enriched = { reader, partition: this.partition, low, end, signal: this.#stopWaiting.signal }
-    const { state, accepted, ...point } = await restorePartition(enriched, head, this.#with.maxSessionTimeoutMs())
+    const { aside, maxSessionTimeoutMs } = this.#with
+    const { state, accepted, ...point } = await restorePartition(enriched, head, maxSessionTimeoutMs(), aside)
+    this.#state = state
     const rawLow = await offsetOf(admin.lowOffsets(HITS_RAW.name))
     const wanted = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? rawLow)
     const nextRaw = wanted < rawLow ? this.#past(new Hole(this.partition, wanted, rawLow)) : wanted

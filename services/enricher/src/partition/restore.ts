@@ -4,7 +4,7 @@
  */
 import { type LogReader, PositionLost, type StoredRecord } from '@millrace/log'
 import { HITS_ENRICHED } from '@millrace/shared'
-import { PartitionState } from '../sessions/partition-state.ts'
+import { type Aside, PartitionState } from '../sessions/partition-state.ts'
 import { StateReader } from '../sessions/restore-rows.ts'
 import { AcceptedRecords } from './accepted.ts'
 import { tryDecode } from './chain.ts'
@@ -56,6 +56,7 @@ export async function restorePartition(
   log: EnrichedPartition,
   committed: CommittedHead | null,
   maxSessionTimeoutMs: number,
+  aside: Aside | null = null,
 ): Promise<PartitionPoint> {
   if (committed !== null && committed.head >= log.end) {
     throw new PositionLost(
@@ -63,7 +64,21 @@ export async function restorePartition(
     )
   }
   const known = committed ?? (await findHead(log))
-  const restore = new Restore(new PartitionState(maxSessionTimeoutMs), known)
+  const state = new PartitionState(maxSessionTimeoutMs, aside)
+  try {
+    return await restoreInto(state, log, known)
+  } catch (error) {
+    state.close()
+    throw error
+  }
+}
+
+async function restoreInto(
+  state: PartitionState,
+  log: EnrichedPartition,
+  known: CommittedHead,
+): Promise<PartitionPoint> {
+  const restore = new Restore(state, known)
   const before = known.from + 1 < log.low ? await backFrom(log, known.head) : null
   for await (const record of records(log, Math.max(known.from + 1, log.low), log.end)) {
     restore.add(record, before)

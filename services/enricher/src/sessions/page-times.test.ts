@@ -1,12 +1,21 @@
 /** How long and how far pages were seen, added up from what rows say, against what the hits of each session say. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type HitRow, SESSION_COLUMNS, type SessionRow } from '@millrace/shared'
 import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ColdFolder } from '../cold/cold-folder.ts'
 import { collapse, Lab, MINUTE, NOON, rawRecord } from '../testing/lab.ts'
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 300)
 const NEVER_VIEWED = 500
+const folderPath = mkdtempSync(join(tmpdir(), 'millrace-aside-'))
+afterAll(() => rmSync(folderPath, { recursive: true }))
+const folder = new ColdFolder(folderPath, (error) => {
+  throw error
+})
 
 /** One request of one visitor: how long after the one before, how late, and what; signals are of the page view `back` before the last. */
 const request = fc.record({
@@ -125,13 +134,14 @@ describe('page times', () => {
         fc.integer({ min: 1, max: 6 }),
         (requests, batchSize) => {
           const raw = rawOf(requests)
-          const [lab, restored] = [new Lab(), new Lab()]
+          const [lab, restored] = [new Lab(), new Lab(undefined, { folder, sessions: 0, entries: 8 })]
           for (let i = 0; i < raw.length; i += batchSize) {
             const batch = raw.slice(i, i + batchSize)
             const [expected, actual] = [lab.enrich(batch), restored.enrich(batch)]
             expect(actual.hits.equals(expected.hits) && actual.sessions.equals(expected.sessions)).toBe(true)
             restored.restore()
           }
+          restored.close()
           for (const session of collapse(lab.sessionRows())) {
             if (!session.pages_in_order) others++
             if (!session.pages_in_order) continue

@@ -4,7 +4,9 @@
  * restore-rows.ts), so that a restored state is exactly that of the accepted records, whoever wrote them.
  */
 import { type Hash64, NO_HASH, type Uuid } from '@millrace/shared'
+import type { ColdFolder } from '../cold/cold-folder.ts'
 import type { OpenRow } from '../visit.ts'
+import { ColdSessions, type Found, type Sought } from './cold-sessions.ts'
 import { type Fingerprint, mix } from './fingerprint.ts'
 import { RecentTable, TIME_STEP_MS } from './recent.ts'
 import { SeenHits } from './seen-hits.ts'
@@ -20,7 +22,23 @@ const memoryOf = (maxSessionTimeoutMs: number): number => Math.max(maxSessionTim
 /** Sessions stay this much longer than they can be joined. Longer would change nothing. */
 const GRACE_MS = MINUTE_MS
 const keepOf = (maxSessionTimeoutMs: number): number => maxSessionTimeoutMs + LATENESS_MS + GRACE_MS
-const BUCKET_MS = MINUTE_MS
+const BUCKET_MS = 10_000
+/** Sessions whose last hit is not older than this stay in memory, however many they are. */
+const IDLE_MS = 20_000
+/** So many sessions at a time are put aside. */
+const PORTION = 1_024
+
+/** What a partition may put aside on disk. */
+export interface Aside {
+  readonly folder: ColdFolder
+  /** So many sessions stay in memory, more only while they are young. */
+  readonly sessions: number
+  /** From so many hit_ids of a generation on (and of pages, too) they are put aside. */
+  readonly entries: number
+}
+
+/** What a partition keeps in memory: about 16 MB of sessions, and of hit_ids and pages 7 and 9 MB. */
+export const IN_MEMORY = { sessions: 16_384, entries: 524_288 }
 
 /** What the state remembers of a kept hit. */
 export type KeptHit = Pick<
@@ -45,28 +63,37 @@ export interface StoredHit {
 export class PartitionState {
   /** S: the largest received_at so far, epoch milliseconds. Expiry, lateness and duplicates are decided by it alone. */
   streamTime = 0
-  readonly seen = new SeenHits()
+  readonly seen: SeenHits
   /** Sessions that the current batch has changed, in the order of their first change. */
   readonly touched: Session[] = []
   #memoryMs: number
   #keepMs: number
-  readonly #pages = new RecentTable(true)
+  readonly #pages: RecentTable
   /** Days whose salt may have made the visitor ids of pages, and when the last signal came. */
   readonly #pageDays = new Map<number, number>()
   readonly #print: Fingerprint = { low: 0, high: 0 }
-  /** By the lower word of the visitor's id: the session opened last. The others hang on `next`, and so may a stranger's. */
+  /** By the lower word of the visitor's id: one of its sessions. The others hang on `next`, and so may a stranger's. */
   readonly #sessions = new Map<number, Session>()
   readonly #buckets = new Map<number, Session[]>()
-  /** How many sessions have a visitor id that may be of a day. */
+  /** The last bucket of sessions whose visitor id may be of a day. */
   readonly #days = new Map<number, number>()
+  readonly #cold: ColdSessions | null
+  readonly #mostInMemory: number
+  /** Sessions in memory. */
   #sessionCount = 0
-  #floodCount = 0
+  #opened = 0
+  /** The last bucket of a flood. */
+  #floodBucket = Number.NEGATIVE_INFINITY
   #sweptBucket = 0
 
-  /** `maxSessionTimeoutMs`: the longest session timeout of any site. */
-  constructor(maxSessionTimeoutMs: number) {
+  /** `maxSessionTimeoutMs`: the longest session timeout of any site. Without `aside` all is kept in memory. */
+  constructor(maxSessionTimeoutMs: number, aside: Aside | null = null) {
     this.#memoryMs = memoryOf(maxSessionTimeoutMs)
     this.#keepMs = keepOf(maxSessionTimeoutMs)
+    this.seen = new SeenHits(aside?.folder, aside?.entries)
+    this.#pages = new RecentTable(true, aside?.folder, aside?.entries)
+    this.#cold = aside && new ColdSessions(aside.folder)
+    this.#mostInMemory = aside?.sessions ?? Number.POSITIVE_INFINITY
   }
 
   /** X. */
@@ -85,13 +112,19 @@ export class PartitionState {
     this.#keepMs = Math.max(this.#keepMs, keepOf(maxSessionTimeoutMs))
   }
 
+  /** Sessions that can still be joined, in memory and put aside. */
   get sessionCount(): number {
-    return this.#sessionCount
+    return this.#sessionCount + this.asideCount
   }
 
-  /** Whether any visitor's session is a flood. */
+  /** Those of them that are put aside. */
+  get asideCount(): number {
+    return this.#cold?.count ?? 0
+  }
+
+  /** Whether any visitor's session may be a flood. */
   get hasFloods(): boolean {
-    return this.#floodCount > 0
+    return this.#floodBucket >= this.#sweptBucket
   }
 
   /** Moves S forward and lets go of what it has left behind. */
@@ -103,8 +136,8 @@ export class PartitionState {
   }
 
   /**
-   * The first of a list, hanging on `next`, that holds the sessions of a visitor, the one opened last before the others; some
-   * may be those of another visitor. `guess`: what it was the last time, which is cheaper to check than to look up.
+   * The first of a list, hanging on `next`, that holds the sessions of a visitor that are in memory; some may be those of another
+   * visitor. `guess`: what it was the last time, which is cheaper to check than to look up.
    */
   sessionsOf(visitorId: Hash64, guess: Session | null = null): Session | null {
     if (guess !== null && guess.firstIn === this && guess.visitorId.low === visitorId.low) return guess
@@ -116,14 +149,54 @@ export class PartitionState {
     return this.#days.has(day)
   }
 
+  /** Opens a session. */
   addSession(session: Session): void {
-    session.next = this.#sessions.get(session.visitorId.low) ?? null
-    if (session.next !== null) session.next.firstIn = null
-    this.#setFirst(session)
-    this.#file(session)
-    this.#sessionCount++
-    if (kindOf(session) === 'flood') this.#floodCount++
-    for (let day = session.fromDay; day <= session.toDay; day++) this.#days.set(day, (this.#days.get(day) ?? 0) + 1)
+    session.opened = ++this.#opened
+    this.#list(session)
+  }
+
+  /** Whether a session that is put aside may be as near to `time` as one that is `distance` milliseconds away. */
+  mayBeAside(time: number, distance: number): boolean {
+    return this.#cold !== null && time - this.#cold.lastEnd <= distance
+  }
+
+  /** Sessions put aside that a hit may fit into, the nearest first, and perhaps some that it does not. They are copies: see `takeBack`. */
+  aside(sought: Sought): Iterable<Found> {
+    return this.#cold === null ? [] : this.#cold.thatMayFit(sought)
+  }
+
+  /** A session that was put aside is in memory again. */
+  takeBack(found: Found): Session {
+    this.#cold!.take(found)
+    this.#list(found.session)
+    return found.session
+  }
+
+  /** The session of this name, in memory again if it was put aside. */
+  sessionNamed(visitorId: Hash64, sessionId: Hash64): Session | null {
+    let session = this.sessionsOf(visitorId)
+    while (session !== null && !session.sessionId.equals(sessionId)) session = session.next
+    if (session !== null || this.#cold === null) return session
+    const found = this.#cold.named(visitorId, sessionId)
+    return found === null ? null : this.takeBack(found)
+  }
+
+  /** Between batches: what is asked for seldom goes to disk, where there is much of it. */
+  putAside(): void {
+    this.seen.putAside()
+    this.#pages.putAside()
+    if (this.#sessionCount <= this.#mostInMemory) return
+    const idle = Math.floor((this.streamTime - IDLE_MS) / BUCKET_MS)
+    for (const bucket of [...this.#buckets.keys()].filter((key) => key < idle).sort((a, b) => a - b)) {
+      if (this.#sessionCount <= this.#mostInMemory || !this.#putBucketAside(bucket)) return
+    }
+  }
+
+  /** Lets go of what it has on disk. It is not asked any more. */
+  close(): void {
+    this.#cold?.close()
+    this.seen.close()
+    this.#pages.close()
   }
 
   /**
@@ -185,10 +258,34 @@ export class PartitionState {
   }
 
   #file(session: Session): void {
-    session.bucket = Math.max(Math.floor(session.end / BUCKET_MS), this.#sweptBucket)
-    const bucket = this.#buckets.get(session.bucket)
+    const last = Math.max(Math.floor(session.end / BUCKET_MS), this.#sweptBucket)
+    session.bucket = last
+    const bucket = this.#buckets.get(last)
     if (bucket) bucket.push(session)
-    else this.#buckets.set(session.bucket, [session])
+    else this.#buckets.set(last, [session])
+    if (last > this.#floodBucket && kindOf(session) === 'flood') this.#floodBucket = last
+    for (let day = session.fromDay; day <= session.toDay; day++) {
+      if (last > (this.#days.get(day) ?? Number.NEGATIVE_INFINITY)) this.#days.set(day, last)
+    }
+  }
+
+  /** Puts the sessions of a bucket aside that did not go on; false = the disk does not take them. */
+  #putBucketAside(bucket: number): boolean {
+    const sessions = this.#buckets.get(bucket)!
+    this.#buckets.delete(bucket)
+    const idle: Session[] = []
+    for (const session of sessions) {
+      if (Math.floor(session.end / BUCKET_MS) > bucket) this.#file(session)
+      else idle.push(session)
+    }
+    while (idle.length > 0) {
+      const portion = idle.slice(-PORTION)
+      if (!this.#cold!.add(portion)) break
+      idle.length -= portion.length
+      for (const session of portion) this.#unlist(session)
+    }
+    for (const session of idle) this.#file(session)
+    return idle.length === 0
   }
 
   /** Removes the sessions that ended before `until`; those of their buckets that went on move to a later one. */
@@ -199,23 +296,27 @@ export class PartitionState {
       this.#buckets.delete(bucket)
       for (const session of sessions) {
         if (Math.floor(session.end / BUCKET_MS) >= until || session.touched) this.#file(session)
-        else this.#remove(session)
+        else this.#unlist(session)
       }
     }
+    this.#cold?.forget(until * BUCKET_MS)
+    for (const [day, last] of this.#days) if (last < until) this.#days.delete(day)
     this.seen.forget(this.streamTime - DEDUP_MS)
     const since = this.rememberedFrom
     this.#pages.forget(since)
     for (const [day, last] of this.#pageDays) if (last < since - TIME_STEP_MS) this.#pageDays.delete(day)
   }
 
-  #remove(session: Session): void {
+  #list(session: Session): void {
+    this.#sessionCount++
+    this.#file(session)
+    session.next = this.#sessions.get(session.visitorId.low) ?? null
+    if (session.next !== null) session.next.firstIn = null
+    this.#setFirst(session)
+  }
+
+  #unlist(session: Session): void {
     this.#sessionCount--
-    if (kindOf(session) === 'flood') this.#floodCount--
-    for (let day = session.fromDay; day <= session.toDay; day++) {
-      const count = this.#days.get(day)! - 1
-      if (count === 0) this.#days.delete(day)
-      else this.#days.set(day, count)
-    }
     const first = this.#sessions.get(session.visitorId.low)!
     if (first !== session) {
       let before = first
@@ -223,7 +324,7 @@ export class PartitionState {
       before.next = session.next
     } else if (session.next !== null) this.#setFirst(session.next)
     else this.#sessions.delete(session.visitorId.low)
-    session.firstIn = null
+    session.letGo()
   }
 
   #setFirst(session: Session): void {

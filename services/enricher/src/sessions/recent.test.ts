@@ -1,32 +1,55 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Hash64, Uuid } from '@millrace/shared'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ColdFolder } from '../cold/cold-folder.ts'
 import { RecentTable, TIME_STEP_MS } from './recent.ts'
 import { SeenHits } from './seen-hits.ts'
 
 const HOUR = 3_600_000
 const T = 1_795_219_200_000
 
+const path = mkdtempSync(join(tmpdir(), 'recent-'))
+afterAll(() => rmSync(path, { recursive: true }))
+const folder = new ColdFolder(path, (error) => {
+  throw error
+})
+
 describe('RecentTable', () => {
-  it('remembers as a list of all entries would', () => {
+  it.each([
+    ['', () => new RecentTable(), false],
+    [' with values', () => new RecentTable(true), true],
+    [' put aside with values', () => new RecentTable(true, folder, 8), true],
+    [' put aside', () => new RecentTable(false, folder, 8), false],
+  ])('remembers as a list of all entries would%s', (_, make, withValues) => {
     const entry = fc.record({
-      low: fc.integer({ min: 0, max: 3 }),
+      low: fc.constantFrom(0, 1, 2, 3, 2 ** 32 - 2, 2 ** 32 - 1),
       high: fc.constantFrom(0, 1, 2 ** 31),
       time: fc.integer({ min: 0, max: 3 * HOUR }),
       value: fc.nat(100),
+      isPutAside: fc.boolean(),
     })
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 200 }), fc.integer({ min: 0, max: 3 * HOUR }), (entries, since) => {
-        const table = new RecentTable(true)
-        for (const { low, high, time, value } of entries) table.add(low, high, T + time, value)
+        const table = make()
+        for (const { low, high, time, value, isPutAside } of entries) {
+          table.add(low, high, T + time, value)
+          if (isPutAside) table.putAside()
+        }
+        expect(table.size).toBe(entries.length)
         table.forget(T + since)
         const step = (time: number): number => Math.floor((T + time) / TIME_STEP_MS)
         for (const { low, high } of entries) {
           const same = (e: (typeof entries)[number]): boolean =>
             Math.max(e.low, e.high === 0 ? 1 : 0) === Math.max(low, high === 0 ? 1 : 0) && e.high === high
-          const values = entries.filter((e) => same(e) && step(e.time) >= step(since)).map(({ value }) => value)
+          const values = entries
+            .filter((e) => same(e) && step(e.time) >= step(since))
+            .map(({ value }) => (withValues ? value : 0))
           expect(table.largest(low, high, T + since)).toBe(Math.max(-1, ...values))
         }
+        table.close()
       }),
     )
   })

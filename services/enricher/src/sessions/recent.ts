@@ -1,92 +1,30 @@
 /**
  * What was seen lately, by 64-bit fingerprint, in 11 to 14 bytes an entry (15 to 20 with values): open-addressed typed
  * arrays by generation of received_at, so that what is too old goes away a generation at a time and nothing is ever
- * dropped because memory is short. (A Map of strings needs 150 bytes and more.)
+ * dropped because memory is short. (A Map of strings needs 150 bytes and more.) Where there are many of them they are put
+ * aside: they lie in files then, and 1.5 bytes an entry stay in memory. What is remembered is the same.
  */
+import type { ColdFolder } from '../cold/cold-folder.ts'
+import { SealedRun } from './sealed-run.ts'
+import { GROWTH, SHARDS, Shard, shardOf } from './shard.ts'
 
 /** Times are kept in steps of 16 ms, rounded up: an entry never expires early. */
 export const TIME_STEP_MS = 16
 const STEPS = 65_536
 const GENERATION_MS = STEPS * TIME_STEP_MS
-const SHARDS = 64
-const GROWTH = 1.2
-const MAX_LOAD = 0.85
-const TWO_32 = 4_294_967_296
-
-/** Open addressing with linear probing. A slot is free when both halves of its fingerprint are 0. */
-class Shard {
-  #capacity: number
-  #count = 0
-  #words: Uint32Array
-  #steps: Uint16Array
-  #values: Uint32Array | null
-
-  constructor(capacity: number, withValues: boolean) {
-    this.#capacity = capacity
-    this.#words = new Uint32Array(capacity * 2)
-    this.#steps = new Uint16Array(capacity)
-    this.#values = withValues ? new Uint32Array(capacity) : null
-  }
-
-  add(low: number, high: number, step: number, value: number): void {
-    if (this.#count + 1 > this.#capacity * MAX_LOAD) this.#grow()
-    let slot = this.#home(low)
-    while (this.#words[slot * 2] !== 0 || this.#words[slot * 2 + 1] !== 0)
-      slot = slot + 1 === this.#capacity ? 0 : slot + 1
-    this.#words[slot * 2] = low
-    this.#words[slot * 2 + 1] = high
-    this.#steps[slot] = step
-    if (this.#values !== null) this.#values[slot] = value
-    this.#count++
-  }
-
-  /** Largest value (0 in a table without values) of the entries of at least `fromStep`; -1 = there is none. */
-  largest(low: number, high: number, fromStep: number): number {
-    const words = this.#words
-    let best = -1
-    for (let slot = this.#home(low); ; slot = slot + 1 === this.#capacity ? 0 : slot + 1) {
-      const a = words[slot * 2]!
-      const b = words[slot * 2 + 1]!
-      if (a === 0 && b === 0) return best
-      if (a === low && b === high && this.#steps[slot]! >= fromStep) {
-        if (this.#values === null) return 0
-        if (this.#values[slot]! > best) best = this.#values[slot]!
-      }
-    }
-  }
-
-  get bytes(): number {
-    return this.#words.byteLength + this.#steps.byteLength + (this.#values?.byteLength ?? 0)
-  }
-
-  #home(low: number): number {
-    return Math.floor((low / TWO_32) * this.#capacity)
-  }
-
-  #grow(): void {
-    const capacity = this.#capacity
-    const words = this.#words
-    const steps = this.#steps
-    const values = this.#values
-    this.#capacity = Math.ceil(capacity * GROWTH) + 8
-    this.#words = new Uint32Array(this.#capacity * 2)
-    this.#steps = new Uint16Array(this.#capacity)
-    this.#values = values === null ? null : new Uint32Array(this.#capacity)
-    this.#count = 0
-    for (let slot = 0; slot < capacity; slot++) {
-      const low = words[slot * 2]!
-      const high = words[slot * 2 + 1]!
-      if (low !== 0 || high !== 0) this.add(low, high, steps[slot]!, values === null ? 0 : values[slot]!)
-    }
-  }
-}
+/** Entries in memory from which on the newest generation is put aside, 6 MB and more; older ones from a part of it on. */
+const SEAL_FROM = 524_288
+const OLDER_SEAL_PART = 1 / 8
 
 /** The entries of one span of received_at. */
 class Generation {
   readonly start: number
   readonly #shards: (Shard | undefined)[] = new Array(SHARDS).fill(undefined)
+  readonly #runs: SealedRun[] = []
   readonly #withValues: boolean
   count = 0
+  /** Those of them that are in memory. */
+  unsealed = 0
 
   constructor(start: number, withValues: boolean) {
     this.start = start
@@ -94,7 +32,7 @@ class Generation {
   }
 
   add(low: number, high: number, step: number, value: number): void {
-    const index = high >>> 26
+    const index = shardOf(high)
     let shard = this.#shards[index]
     if (shard === undefined) {
       // Capacities are spread over one step of growth, so that the shards of a generation do not all grow at once.
@@ -103,34 +41,72 @@ class Generation {
     }
     shard.add(low, high, step, value)
     this.count++
+    this.unsealed++
   }
 
   get bytes(): number {
-    return sum(this.#shards.map((shard) => shard?.bytes ?? 0))
+    return sum(this.#shards.map((shard) => shard?.bytes ?? 0)) + sum(this.#runs.map(({ bytes }) => bytes))
   }
 
   largest(low: number, high: number, fromStep: number): number {
-    return this.#shards[high >>> 26]?.largest(low, high, fromStep) ?? -1
+    const found = this.#shards[shardOf(high)]?.largest(low, high, fromStep) ?? -1
+    return this.#runs.length === 0 ? found : this.#largestSealed(low, high, fromStep, found)
+  }
+
+  /** Moves what is in memory into a file of its own. @throws Error of the file system: then all is as it was */
+  seal(folder: ColdFolder): void {
+    const file = folder.create()
+    try {
+      this.#runs.push(new SealedRun(file, this.#shards, this.unsealed, this.#withValues))
+    } catch (error) {
+      file.close()
+      throw error
+    }
+    this.#shards.fill(undefined)
+    this.unsealed = 0
+  }
+
+  /** Frees the files. The generation must not be asked afterwards. */
+  close(): void {
+    for (const run of this.#runs) run.close()
+  }
+
+  #largestSealed(low: number, high: number, fromStep: number, inMemory: number): number {
+    let best = inMemory
+    for (const run of this.#runs) {
+      if (!run.mayHold(low, high)) continue
+      const found = run.largest(low, high, fromStep)
+      if (found > best) best = found
+    }
+    return best
   }
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
 
-/** Fingerprints with the time, and if wanted a value, that each was added with. Times are epoch milliseconds. */
+/**
+ * Fingerprints with the time, and if wanted a value, that each was added with. Times are epoch milliseconds. Questions throw
+ * the error of the file system where a file that was put aside cannot be read.
+ */
 export class RecentTable {
   #generations: Generation[] = []
   readonly #withValues: boolean
+  readonly #folder: ColdFolder | null
+  readonly #sealFrom: number
 
-  constructor(withValues = false) {
+  /** `folder`: for what is put aside; without one everything stays in memory. `sealFrom`: entries, as SEAL_FROM. */
+  constructor(withValues = false, folder: ColdFolder | null = null, sealFrom = SEAL_FROM) {
     this.#withValues = withValues
+    this.#folder = folder
+    this.#sealFrom = sealFrom
   }
 
-  /** Entries held, the expired ones of a living generation included. */
+  /** Entries held, those put aside and the expired ones of a living generation included. */
   get size(): number {
     return sum(this.#generations.map(({ count }) => count))
   }
 
-  /** Bytes that the entries take. */
+  /** Bytes of memory that the entries take. */
   get bytes(): number {
     return sum(this.#generations.map(({ bytes }) => bytes))
   }
@@ -164,8 +140,32 @@ export class RecentTable {
 
   /** Frees the generations in which nothing is as late as `since`. */
   forget(since: number): void {
-    const kept = this.#generations.filter((generation) => generation.start + GENERATION_MS > since)
-    if (kept.length < this.#generations.length) this.#generations = kept
+    const isKept = (generation: Generation): boolean => generation.start + GENERATION_MS > since
+    const gone = this.#generations.filter((generation) => !isKept(generation))
+    if (gone.length === 0) return
+    this.#generations = this.#generations.filter(isKept)
+    for (const generation of gone) generation.close()
+  }
+
+  /**
+   * Moves the generations of which much is in memory into files of the folder. It writes megabytes and waits for them: for
+   * between batches. What cannot be written stays in memory.
+   */
+  putAside(): void {
+    const folder = this.#folder
+    if (folder === null) return
+    const newest = Math.max(...this.#generations.map(({ start }) => start))
+    for (const generation of this.#generations) {
+      const from = generation.start === newest ? this.#sealFrom : this.#sealFrom * OLDER_SEAL_PART
+      if (generation.unsealed > 0 && generation.unsealed >= from) folder.try(() => generation.seal(folder))
+    }
+  }
+
+  /** Forgets everything and frees the files. A table that has put nothing aside need not be closed. */
+  close(): void {
+    const gone = this.#generations
+    this.#generations = []
+    for (const generation of gone) generation.close()
   }
 
   #generation(start: number): Generation {

@@ -1,10 +1,14 @@
 /** The sessionizer against an independent recount, and a restored state against a living one. */
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { recount } from '@millrace/recount'
 import { dateOfDay, NO_ID } from '@millrace/shared'
 import { engagement, event, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ColdFolder } from '../cold/cold-folder.ts'
 import { readAgent } from '../steps/agent.ts'
 import { collapse, Lab, MINUTE, NOON, rawRecord, saltOf } from '../testing/lab.ts'
 
@@ -125,6 +129,12 @@ const LIMITS = [
   [', also where visitors are too fast', { hits: 3, perSecond: 1 / 120 }],
 ] as const
 
+const folderPath = mkdtempSync(join(tmpdir(), 'millrace-aside-'))
+afterAll(() => rmSync(folderPath, { recursive: true }))
+const folder = new ColdFolder(folderPath, (error) => {
+  throw error
+})
+
 describe.each(LIMITS)('sessions%s', (_limited, floodLimit) => {
   it('equal an independent recount of the raw hits', async () => {
     await fc.assert(
@@ -203,12 +213,13 @@ describe.each(LIMITS)('sessions%s', (_limited, floodLimit) => {
     )
   })
 
-  it('are the same after a restore at any point', () => {
+  it('are the same after a restore at any point, and put aside on disk', () => {
+    let putAside = 0
     fc.assert(
       fc.property(fc.array(fc.tuple(request, fc.boolean(), fc.boolean()), { minLength: 2, maxLength: 60 }), (steps) => {
         const raw = rawOf(steps.map(([r]) => r))
         const living = new Lab(floodLimit)
-        const restored = new Lab(floodLimit)
+        const restored = new Lab(floodLimit, { folder, sessions: 0, entries: 8 })
         let batch: typeof raw = []
         for (const [i, [, cut, restore]] of steps.entries()) {
           batch.push(raw[i]!)
@@ -218,11 +229,14 @@ describe.each(LIMITS)('sessions%s', (_limited, floodLimit) => {
           expect(actual.hits.equals(expected.hits)).toBe(true)
           expect(actual.sessions.equals(expected.sessions)).toBe(true)
           batch = []
+          putAside += restored.state.asideCount
           if (restore) restored.restore()
         }
+        restored.close()
       }),
       { numRuns: RUNS },
     )
+    expect(putAside).toBeGreaterThan(RUNS)
   })
 })
 

@@ -52,6 +52,7 @@ export class StateReader {
     this.#state.advance(record.streamTime)
     this.#addSessions(new BlockView(record.sessions))
     this.#addHits(new BlockView(record.hits))
+    this.#state.putAside()
   }
 
   #addHits(view: BlockView): void {
@@ -80,7 +81,7 @@ export class StateReader {
     const depth = columns.previous_depth.uint8(row)
     const isPageView = columns.type.uint8(row) === PAGE_VIEW
     if (!isPageView && !(isEngagement && depth > 0)) return
-    const session = this.#session(visitorId, columns.session_id.hash(row))
+    const session = this.#state.sessionNamed(visitorId, columns.session_id.hash(row))
     if (session === null || !session.pagesInOrder) return
     if (isEngagement) {
       const page = session.leftPage(pageId, 0)
@@ -101,24 +102,21 @@ export class StateReader {
       if (columns.sign.int8(row) !== 1) continue
       const visitorId = columns.visitor_id.hash(row)
       const sessionId = columns.session_id.hash(row)
-      const known = this.#session(visitorId, sessionId)
+      const known = this.#state.sessionNamed(visitorId, sessionId)
       const session = known ?? emptySession(columns, row, visitorId, sessionId)
       this.#fill(session, columns, row)
       if (known === null) this.#state.addSession(session)
     }
   }
 
-  #session(visitorId: Hash64, sessionId: Hash64): Session | null {
-    let session = this.#state.sessionsOf(visitorId)
-    while (session !== null && !session.sessionId.equals(sessionId)) session = session.next
-    return session
-  }
-
   #fill(session: Session, columns: SessionColumns, row: number): void {
     // How deep it was seen by then is said by the page view that left it, among the hits of the record.
     if (session.pageViews > 0 && columns.page_views.uint32(row) > session.pageViews) session.leaveExitPage()
+    const start = columns.start.int64(row)
+    // How the visitor came is said by the first hit: while that is the same, so is this.
+    if (session.version === 0 || start !== session.start) this.#fillVisit(session, columns, row)
     session.version = columns.version.uint32(row)
-    session.start = columns.start.int64(row)
+    session.start = start
     session.end = columns.end.int64(row)
     session.day = columns.day.uint16(row)
     session.pageViews = columns.page_views.uint32(row)
@@ -135,6 +133,10 @@ export class StateReader {
     session.exitSignalAt = columns.exit_signal_at.int64(row)
     session.exitDepth = columns.exit_depth.uint8(row)
     if (columns.pages_in_order.uint8(row) !== 1) session.disorderPages()
+    session.offset = columns.ko.int64(row)
+  }
+
+  #fillVisit(session: Session, columns: SessionColumns, row: number): void {
     session.isBot = columns.is_bot.uint8(row) === 1
     session.botReason = columns.bot_reason.at(row)
     session.arrival = arrivalAt(columns, row)
@@ -142,7 +144,6 @@ export class StateReader {
     session.agent = this.#agentAt(columns, row)
     session.language = this.#languages.of(languageAt(columns, row))
     session.screen = this.#screens.of(screenAt(columns, row))
-    session.offset = columns.ko.int64(row)
   }
 
   #agentAt(columns: SessionColumns, row: number): Agent {

@@ -1,4 +1,5 @@
 import type { Hash64, Uuid } from '@millrace/shared'
+import type { ColdFolder } from '../cold/cold-folder.ts'
 import { type Fingerprint, mix } from './fingerprint.ts'
 import { RecentTable } from './recent.ts'
 
@@ -12,13 +13,18 @@ const HOUR_MS = 3_600_000
  * few entries: all but around midnight.
  */
 export class SeenHits {
-  readonly #table = new RecentTable()
+  readonly #table: RecentTable
   /** By day of the salt, then by hour of received_at. */
   readonly #filters = new Map<number, Map<number, Uint32Array>>()
   readonly #print: Fingerprint = { low: 0, high: 0 }
   /** What #print is of. */
   #hitId: Uuid | null = null
   #visitorId: Hash64 | null = null
+
+  /** `folder`, `sealFrom`: as of RecentTable. */
+  constructor(folder: ColdFolder | null = null, sealFrom?: number) {
+    this.#table = new RecentTable(false, folder, sealFrom)
+  }
 
   get size(): number {
     return this.#table.size
@@ -55,6 +61,17 @@ export class SeenHits {
       for (const hour of filters.keys()) if ((hour + 1) * HOUR_MS <= since) filters.delete(hour)
       if (filters.size === 0) this.#filters.delete(day)
     }
+  }
+
+  /** Moves what is much into files, as RecentTable. For between batches. */
+  putAside(): void {
+    this.#table.putAside()
+  }
+
+  /** Forgets all hit_ids and frees the files. */
+  close(): void {
+    this.#table.close()
+    this.#filters.clear()
   }
 
   #filter(day: number, hour: number): Uint32Array {

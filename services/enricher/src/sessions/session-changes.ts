@@ -29,6 +29,7 @@ export class SessionChanges {
       touched[i]!.touched = false
     }
     touched.length = 0
+    state.putAside()
     return { sessions: this.#writer.finish(), sessionRows: this.#months.take() }
   }
 

@@ -47,6 +47,8 @@ export class Session implements SessionName, Visit {
   firstIn: object | null = null
   /** Memory only: bucket of the expiry. */
   bucket = 0
+  /** Memory only: a later one was opened later; 0 = it is not in a state yet. */
+  opened = 0
   /** Memory only: the current batch has changed it. */
   touched = false
   isBot = false
@@ -172,6 +174,11 @@ export class Session implements SessionName, Visit {
     return page !== null && this.viewedAt(page) >= since ? page : null
   }
 
+  /** All left pages that are remembered, the oldest first. */
+  *leftPages(): Iterable<LeftPage> {
+    for (let page = this.#left, i = 0; i < this.#leftPages; page = page!.after, i++) yield page!
+  }
+
   /** When a left page was viewed. */
   viewedAt(page: LeftPage): number {
     return this.#origin + page.at
@@ -180,6 +187,17 @@ export class Session implements SessionName, Visit {
   /** From now on its rows do not say how long and how far its pages were seen. */
   disorderPages(): void {
     this.pagesInOrder = false
+    this.#forgetLeftPages()
+  }
+
+  /** It is in no state any more: a sender that still points to it holds little. */
+  letGo(): void {
+    this.next = null
+    this.firstIn = null
+    this.#forgetLeftPages()
+  }
+
+  #forgetLeftPages(): void {
     this.#left = null
     this.#leftPages = 0
   }

@@ -8,6 +8,7 @@ import { bringsNewArrival } from '../steps/arrival.ts'
 import { isTooFast, type RateLimit } from '../steps/request-rate.ts'
 import { shortHash } from '../steps/short-hash.ts'
 import type { OpenRow } from '../visit.ts'
+import type { Found } from './cold-sessions.ts'
 import { DEDUP_MS, LATENESS_MS, type PartitionState } from './partition-state.ts'
 import {
   kindOf,
@@ -114,8 +115,8 @@ function sessionIdOf(row: Pick<OpenRow, 'kp' | 'ko' | 'ki'>): Hash64 {
 
 /**
  * Of the visitor's sessions that the hit fits into, the one whose interval is nearest to it; of equally near ones the
- * latest start, then the one opened last (a visitor's sessions are listed so, also after a restore). The visitor is looked up under its ids of the
- * local day and both neighbours.
+ * latest start, then the one opened last (also after a restore). The visitor is looked up under its ids of the local day and
+ * both neighbours.
  */
 function findSession(state: PartitionState, hit: EnrichedHit, timeoutMs: number, kind: SessionKind): Session | null {
   const { row, sender } = hit
@@ -126,7 +127,36 @@ function findSession(state: PartitionState, hit: EnrichedHit, timeoutMs: number,
     const id = sender.visitor.on(day)
     if (id !== null) best = nearest(state.sessionsOf(id), id, kind, hit, timeoutMs, best)
   }
-  return best
+  const far = best === null ? Number.POSITIVE_INFINITY : distance(best, row.time)
+  return state.mayBeAside(row.time, far) ? nearerAside(state, hit, timeoutMs, kind, best, far) : best
+}
+
+/** As `findSession`, among the sessions that are put aside; `known` when none of them is nearer. */
+function nearerAside(
+  state: PartitionState,
+  hit: EnrichedHit,
+  timeoutMs: number,
+  kind: SessionKind,
+  known: Session | null,
+  within: number,
+): Session | null {
+  const { row, sender } = hit
+  const { time } = row
+  const arrival = row.type === 'engagement' ? null : row.arrival
+  let best = known
+  let found: Found | null = null
+  for (let day = row.day - 1; day <= row.day + 1; day++) {
+    const id = day === row.day ? row.visitor_id : state.hasSessionsOf(day) ? sender.visitor.on(day) : null
+    if (id === null) continue
+    for (const aside of state.aside({ visitorId: id, kind, time, timeoutMs, within, arrival })) {
+      const nearer = nearest(aside.session, id, kind, hit, timeoutMs, best)
+      if (nearer === best) continue
+      best = nearer
+      found = aside
+      break // the others of this visitor are farther away
+    }
+  }
+  return found === null ? known : state.takeBack(found)
 }
 
 /** Of the sessions of `visitorId` in a list that are of this kind. */
@@ -149,7 +179,8 @@ function nearest(
 function isNearer(session: Session, best: Session, time: number): boolean {
   const difference = distance(session, time) - distance(best, time)
   if (difference !== 0) return difference < 0
-  return session.start > best.start
+  if (session.start !== best.start) return session.start > best.start
+  return session.opened > best.opened
 }
 
 const distance = (session: Session, time: number): number =>

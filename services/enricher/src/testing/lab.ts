@@ -14,7 +14,7 @@ import { BatchEnricher, readRaw } from '../partition/enrich-batch.ts'
 import type { Tools } from '../pipeline.ts'
 import type { ReadingTools } from '../raw-hit.ts'
 import { Senders } from '../senders.ts'
-import { PartitionState } from '../sessions/partition-state.ts'
+import { type Aside, PartitionState } from '../sessions/partition-state.ts'
 import { StateReader } from '../sessions/restore-rows.ts'
 import type { SiteRules } from '../sessions/step.ts'
 import { AgentReader } from '../steps/agent.ts'
@@ -65,12 +65,15 @@ export type LabRecord = Pick<EnrichedRecord, 'hits' | 'sessions' | 'streamTime' 
 
 /** A partition whose state can be thrown away and restored. */
 export class Lab {
-  state = new PartitionState(LONGEST_TIMEOUT_MS)
+  state: PartitionState
   readonly records: LabRecord[] = []
   readonly #enricher: BatchEnricher
+  readonly #aside: Aside | null
 
-  /** `rate`: of all sites; null = the rule is switched off. */
-  constructor(rate: RateLimit | null = RATE_LIMIT) {
+  /** `rate`: of all sites; null = the rule is switched off. Who gives `aside` has to close the lab. */
+  constructor(rate: RateLimit | null = RATE_LIMIT, aside: Aside | null = null) {
+    this.#aside = aside
+    this.state = new PartitionState(LONGEST_TIMEOUT_MS, aside)
     this.#enricher = new BatchEnricher(TOOLS, (site) => ({ ...rulesOf(site), rate }), 0)
   }
 
@@ -85,11 +88,16 @@ export class Lab {
   /** Drops the state and makes it again from the records since stream time S - X, as a restart does. */
   restore(): void {
     const before = this.state.streamTime - this.state.memoryMs - 16
-    this.state = new PartitionState(LONGEST_TIMEOUT_MS)
+    this.state.close()
+    this.state = new PartitionState(LONGEST_TIMEOUT_MS, this.#aside)
     const from = this.records.findLastIndex((record) => record.streamTime < before)
     const reader = new StateReader(this.state)
     for (const record of this.records.slice(from + 1)) reader.add(record)
     this.state.settle()
+  }
+
+  close(): void {
+    this.state.close()
   }
 
   rows(): HitRow[] {

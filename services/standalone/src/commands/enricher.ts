@@ -3,7 +3,7 @@ import { HITS_RAW } from '@millrace/shared'
 import { ensureInstallation, openConfig } from '../open-config.ts'
 import { answersInTime } from '../reach.ts'
 import { runService } from '../run-service.ts'
-import { ENRICHER_COMMAND, serviceSettingsFrom } from '../settings.ts'
+import { asideDirOf, ENRICHER_COMMAND, serviceSettingsFrom } from '../settings.ts'
 import { VERSION } from '../version.ts'
 import { type Command, settingsHelp } from './command.ts'
 
@@ -22,7 +22,15 @@ ${settingsHelp(ENRICHER_COMMAND)}`,
       const config = await openConfig(log, { reach, logger })
       await ensureInstallation(log, config, reach)
       readiness.watch('config', async () => config.problem())
-      const enricher = await startEnricher({ log, config, settings, logger, registry, build: VERSION })
+      const enricher = await startEnricher({
+        log,
+        config,
+        settings,
+        logger,
+        registry,
+        build: VERSION,
+        asideDir: asideDirOf(settings),
+      })
       server.notices.set('geo', async () => enricher.geo().attribution)
       const admin = log.admin()
       readiness.watch(
