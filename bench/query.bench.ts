@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- query`: how long reports of one site take that has 10 M hits (and 1 M) of 90 days, made by a script with a seed;
  * asked through the functions that answer POST /v1/query and /v1/reports, without HTTP. Each report is asked once to warm up,
- * then --times times (11), the reports in turn. Options: --hits 1000000,10000000 --times --data FOLDER (kept and used
+ * then --times times (41), the reports in turn. Options: --hits 1000000,10000000 --times --data FOLDER (kept and used
  * again) --only PART_OF_NAME --ingest HITS_A_SECOND (0; of another site, while it is asked) --verbose --no-write.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ import { startIngest } from './query/ingest.ts'
 const { values: args } = parseArgs({
   options: {
     hits: { type: 'string', default: '1000000,10000000' },
-    times: { type: 'string', default: '11' },
+    times: { type: 'string', default: '41' },
     data: { type: 'string' },
     only: { type: 'string', default: '' },
     ingest: { type: 'string', default: '0' },
