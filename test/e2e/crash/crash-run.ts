@@ -14,6 +14,8 @@ export interface CrashOptions {
   readonly insideInsert: number
   readonly insideAppend: number
   readonly maxKills: number
+  /** Or until so many minutes are over, whatever was reached by then. */
+  readonly minutes?: number
   /** Offered hits per second while the product runs. */
   readonly rate: number
   readonly sessionTimeoutMinutes: number
@@ -24,6 +26,7 @@ export interface CrashOptions {
 
 export interface CrashResult {
   readonly kills: number
+  readonly minutes: number
   readonly insideInsert: number
   readonly partialInsert: number
   readonly insideAppend: number
@@ -79,13 +82,16 @@ function loadOf({ rate }: CrashOptions) {
     rate,
     hitsPerRequest: [1, 10, 100],
     connections: 160,
-    seconds: 3_600,
+    seconds: 7_200,
     maxHits: 60_000_000,
     seed: Date.now() % 2 ** 32,
     delayed: 0.1,
     repeated: 0.02,
   }
 }
+
+/** A start reads what came in the last hour or more: at 12,000 hits a second that is minutes. */
+const PATIENCE_MS = 1_800_000
 
 /** Every hit that was answered before now is in the reports. */
 async function waitUntilComplete(product: Product): Promise<void> {
@@ -94,7 +100,7 @@ async function waitUntilComplete(product: Product): Promise<void> {
   await waitUntil(
     'every hit in the log is counted',
     async () => Date.parse((await query(product.url, body)).complete_until) >= now,
-    600_000,
+    PATIENCE_MS,
   )
 }
 
@@ -104,6 +110,7 @@ class Runs {
   readonly #dataDir: string
   readonly #port: number
   readonly #recoveries: Recovery[] = []
+  readonly #startedAt = performance.now()
   #kills = 0
   #slowestStartMs = 0
   #readyMs = 0
@@ -163,18 +170,27 @@ class Runs {
     return this.#recoveries.filter((recovery) => recovery[kind]).length
   }
 
-  /** What is still missing is aimed at, appends most often: they are the hardest to hit. Every fourth kill is not aimed. */
+  /**
+   * What is still missing is aimed at, appends most often: they are the hardest to hit. Every fourth kill is not aimed. In a run
+   * of some minutes this goes on to its end: kills that are not aimed come so soon that little would be done in between.
+   */
   #nextMoment(): Moment {
+    const { insideInsert, insideAppend, minutes } = this.#options
     const turn = this.#kills % 4
-    const wantsInsert = this.#count('insideInsert') < this.#options.insideInsert
-    const wantsAppend = this.#count('insideAppend') < this.#options.insideAppend
+    const wantsInsert = minutes !== undefined || this.#count('insideInsert') < insideInsert
+    const wantsAppend = minutes !== undefined || this.#count('insideAppend') < insideAppend
     if (turn === 3 || (!wantsInsert && !wantsAppend)) return 'random'
     return wantsInsert && (turn === 0 || !wantsAppend) ? 'insert' : 'append'
   }
 
+  #minutes(): number {
+    return (performance.now() - this.#startedAt) / 60_000
+  }
+
   enough(): boolean {
-    const { kills, insideInsert, insideAppend, maxKills } = this.#options
+    const { kills, insideInsert, insideAppend, maxKills, minutes } = this.#options
     if (this.#kills >= maxKills) return true
+    if (minutes !== undefined) return this.#minutes() >= minutes
     return (
       this.#kills >= kills && this.#count('insideInsert') >= insideInsert && this.#count('insideAppend') >= insideAppend
     )
@@ -183,6 +199,7 @@ class Runs {
   summary(load: LoadReport) {
     return {
       kills: this.#kills,
+      minutes: this.#minutes(),
       insideInsert: this.#count('insideInsert'),
       partialInsert: this.#count('partialInsert'),
       insideAppend: this.#count('insideAppend'),

@@ -68,7 +68,6 @@ export class Crew {
     this.#held.set(name, others)
     if (others > 0) return
     this.#held.delete(name)
-    this.#cluster.resume(name)
     if (!this.#runs(name)) this.#cluster.start(name)
   }
 
@@ -80,11 +79,13 @@ export class Crew {
     })
   }
 
-  /** Stops the clock of parts for so long. */
+  /** Stops the clock of parts for so long, or until another fault that stops it too is over. */
   async stall(names: readonly string[], ms: number): Promise<void> {
     await this.hold(names, async () => {
       for (const name of names) this.#cluster.pause(name)
       await sleep(ms)
+      // Here, whoever else holds them: a fault that waits for one to end would wait for ever.
+      for (const name of names) this.#cluster.resume(name)
     })
   }
 
