@@ -1,16 +1,12 @@
 /** Deletion, rebuild and retention of closed days while hits come in the whole time, and `verify` beside all of it. */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { PERSON_AGENT, query, waitUntil } from '@millrace/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Ask } from './privacy/movable-product.child.ts'
+import { type MovableProduct, startMovableProduct } from './movable-product/start-movable-product.ts'
 
-const CHILD = fileURLToPath(new URL('privacy/movable-product.child.ts', import.meta.url))
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const PATIENCE_MS = 180_000
@@ -25,46 +21,24 @@ const PATHS = ['/', '/secret', '/a', '/secret', '/b']
 const VISITORS = 20
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-closed-'))
-let child: ChildProcess
-let url = ''
-let written = ''
+let product: MovableProduct
 let key = ''
 /** Page views by time and path, as they were answered. */
 const old: { at: number; path: string }[] = []
 let live = 0
 
 beforeAll(async () => {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  child = fork(CHILD, [], {
-    execArgv: ['--import', 'tsx'],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: {
-      ...Object.fromEntries(inherited),
-      MILLRACE_DATA_DIR: folder,
-      MILLRACE_PORT: '0',
-      MILLRACE_LOG_LEVEL: 'warn',
-      START_AT: String(BEGIN),
-    },
-  })
-  for (const stream of [child.stdout!, child.stderr!]) {
-    stream.on('data', (bytes: Buffer) => {
-      written += bytes
-    })
-  }
-  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended with ${code}:\n${written}`)))
-  ended.catch(() => {})
-  const [message] = await Promise.race([once(child, 'message'), ended])
-  url = (message as { url: string }).url
+  product = await startMovableProduct({ dataDir: folder, startAt: BEGIN })
   await ask('POST', '/v1/sites', { id: 'blog' })
   key = ((await ask('POST', '/v1/keys', { scopes: ['ingest'] })) as { key: string }).key
 }, PATIENCE_MS)
 afterAll(() => {
-  child.kill('SIGKILL')
+  product?.kill()
   rmSync(folder, { recursive: true, force: true })
 })
 
 async function ask(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
-  const answer = await fetch(url + path, {
+  const answer = await fetch(product.url + path, {
     method,
     ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   })
@@ -82,7 +56,7 @@ async function send(visitor: number, paths: readonly string[]): Promise<void> {
     user_agent: PERSON_AGENT,
     headers: { 'accept-language': 'de', accept: 'text/html' },
   }))
-  const answer = await fetch(`${url}/v1/hits`, {
+  const answer = await fetch(`${product.url}/v1/hits`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
     body: JSON.stringify({ hits }),
@@ -92,7 +66,7 @@ async function send(visitor: number, paths: readonly string[]): Promise<void> {
 
 /** Moves the clock of the product, and waits until it says so. */
 async function moveTo(now: number): Promise<void> {
-  child.send({ now } satisfies Ask)
+  product.setClock(now)
   const report = { site: 'blog', period: '24h', metrics: ['page_views'] }
   await waitUntil('the clock has moved', async () => {
     const { query: asked } = (await ask('POST', '/v1/query', report)) as { query: { to: string } }
@@ -106,7 +80,7 @@ function stream(): { end: () => Promise<void> } {
   const began = performance.now()
   const running = (async () => {
     for (let n = 0; !ending; n++) {
-      if (child.connected) child.send({ now: Math.floor(LATER + performance.now() - began) } satisfies Ask)
+      product.setClock(Math.floor(LATER + performance.now() - began))
       await send(n % VISITORS, ['/live', '/live/2', '/live/3'])
       live += 3
       await sleep(25)
@@ -128,7 +102,7 @@ interface Report {
 /** `millrace verify` of the product as it is now. */
 async function verify(): Promise<Report> {
   const headers = { 'content-type': 'application/json' }
-  const text = await (await fetch(`${url}/v1/verify`, { method: 'POST', headers, body: '{}' })).text()
+  const text = await (await fetch(`${product.url}/v1/verify`, { method: 'POST', headers, body: '{}' })).text()
   const last = JSON.parse(text.trim().split('\n').at(-1)!) as { report?: Report; error?: string }
   if (!last.report) throw new Error(`verify: ${last.error}`)
   return last.report
@@ -153,7 +127,7 @@ const dateOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
 
 /** Page views by day and path of all that is not of the stream, as a report tells them. */
 async function reported(zone: string): Promise<Record<string, number>> {
-  const { rows } = await query(url, {
+  const { rows } = await query(product.url, {
     site: 'blog',
     period: { from: dateOf(BEGIN - 3 * DAY_MS), to: dateOf(BEGIN + 6 * DAY_MS) },
     timezone: zone,
@@ -246,7 +220,7 @@ test(
     // Who asks for so much in so short a time may be taken for a bot.
     const counted = { site: 'blog', period: '7d', metrics: ['page_views'], dimensions: ['path'], include_bots: true }
     const ofStream = async (): Promise<number> => {
-      const { rows } = await query(url, { ...counted, filter: { dimension: 'path', contains: ['/live'] } })
+      const { rows } = await query(product.url, { ...counted, filter: { dimension: 'path', contains: ['/live'] } })
       return rows.reduce((sum, row) => sum + (row.page_views as number), 0)
     }
     await waitUntil('the stream is counted', async () => (await ofStream()) >= live, PATIENCE_MS)

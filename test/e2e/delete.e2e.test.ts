@@ -1,13 +1,9 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { freePort, type Product, postHits, startProduct, waitUntil } from '@millrace/testing'
+import { freePort, type Product, postHits, runMillrace, startProduct, waitUntil } from '@millrace/testing'
 import { afterAll, expect, test } from 'vitest'
 
-const CLI = fileURLToPath(new URL('../../services/standalone/dist/cli.js', import.meta.url))
 const FILTER = JSON.stringify({ dimension: 'path', is: ['/secret'] })
 const PATIENCE_MS = 120_000
 const folder = mkdtempSync(join(tmpdir(), 'millrace-delete-'))
@@ -22,9 +18,13 @@ const start = async (): Promise<void> => {
   await product.ready(PATIENCE_MS)
 }
 
-const millrace = async (...args: string[]): Promise<string> =>
-  (await promisify(execFile)(process.execPath, [CLI, 'delete', '--site', 'default', '--url', product!.url, ...args]))
-    .stdout
+/** What `millrace delete` writes. @throws Error with what it says when it fails */
+async function millrace(...args: string[]): Promise<string> {
+  const command = ['delete', '--site', 'default', '--url', product!.url]
+  const { code, stdout, stderr } = await runMillrace([...command, ...args])
+  if (code !== 0) throw new Error(stderr)
+  return stdout
+}
 
 /** Pages of today by a report, and by SQL. */
 async function pages(): Promise<{ report: string[]; sql: string[] }> {

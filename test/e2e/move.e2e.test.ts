@@ -1,11 +1,7 @@
 /** A standalone folder into Kafka and ClickHouse, by `millrace export` and `millrace import`. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import {
   type ClickHouseServer,
   freePort,
@@ -13,6 +9,8 @@ import {
   type Product,
   postHits,
   query,
+  type Ran,
+  runMillrace,
   startClickHouseServer,
   startProduct,
   waitUntil,
@@ -20,7 +18,6 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type KafkaCluster, missingTools, startKafka } from '../../infra/kafka/kafka.mjs'
 
-const CLI = fileURLToPath(new URL('../../services/standalone/dist/cli.js', import.meta.url))
 const missing = await missingTools()
 const skipped = missing !== null && !process.env.CI
 if (skipped) console.warn(`moving is not tested: ${missing}`)
@@ -29,15 +26,8 @@ const dir = mkdtempSync(join(tmpdir(), 'millrace-move-'))
 const [dataDir, folder] = [join(dir, 'data'), join(dir, 'export')]
 const AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
 
-async function millrace(args: readonly string[], settings: Readonly<Record<string, string>>) {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  const child = spawn(process.execPath, [CLI, ...args], {
-    env: { ...Object.fromEntries(inherited), MILLRACE_LOG_LEVEL: 'warn', ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const [[code], out, err] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
-  return { code: code as number | null, out, err }
-}
+const millrace = (args: readonly string[], settings: Readonly<Record<string, string>>): Promise<Ran> =>
+  runMillrace(args, { MILLRACE_LOG_LEVEL: 'warn', ...settings })
 
 /** Page views of some visitors, told apart by their agents. */
 async function visit(url: string, visitors: readonly number[], firstId: number): Promise<void> {
@@ -117,9 +107,9 @@ describe.skipIf(skipped)('millrace export and import', () => {
     rmSync(folder, { recursive: true, force: true })
 
     const exported = await millrace(['export', '--to', folder], { MILLRACE_DATA_DIR: dataDir })
-    expect(exported).toMatchObject({ code: 0, out: expect.stringContaining('exported 10 hits and 5 sessions') })
+    expect(exported).toMatchObject({ code: 0, stdout: expect.stringContaining('exported 10 hits and 5 sessions') })
     const again = await millrace(['export', '--to', folder], { MILLRACE_DATA_DIR: dataDir })
-    expect(again).toMatchObject({ code: 1, err: expect.stringContaining('is not empty') })
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is not empty') })
   })
 
   test('an import that is interrupted goes on, and counts nothing twice', async () => {
@@ -130,7 +120,7 @@ describe.skipIf(skipped)('millrace export and import', () => {
     const done = await millrace(['import', '--from', folder], distributed)
     expect(done).toMatchObject({
       code: 0,
-      out: expect.stringContaining('imported 10 hits and 5 sessions, as log epoch 2'),
+      stdout: expect.stringContaining('imported 10 hits and 5 sessions, as log epoch 2'),
     })
     expect(existsSync(join(folder, 'topics.json'))).toBe(false)
     expect(readdirSync(folder)).toContain('manifest.json')
@@ -145,7 +135,7 @@ describe.skipIf(skipped)('millrace export and import', () => {
     expect(await sumsOf(product)).toMatchObject({ visitors: 6, page_views: 16, sessions: 8 })
 
     const again = await millrace(['import', '--from', folder], distributed)
-    expect(again).toMatchObject({ code: 0, out: expect.stringContaining('imported before: nothing was changed') })
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('imported before: nothing was changed') })
     expect(await sumsOf(product)).toMatchObject({ page_views: 16, sessions: 8 })
     await product.stop()
   })
@@ -153,6 +143,6 @@ describe.skipIf(skipped)('millrace export and import', () => {
   test('what is in use is not imported into', async () => {
     const used = { ...distributed, MILLRACE_TOPIC_PREFIX: 'other.' }
     const refused = await millrace(['import', '--from', folder], used)
-    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('tables of ClickHouse are not empty') })
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('tables of ClickHouse are not empty') })
   })
 })

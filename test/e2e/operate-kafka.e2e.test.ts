@@ -2,11 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { hitId, pageView, postHits, query, waitUntil } from '@millrace/testing'
+import { hitId, pageView, postHits, query, type Ran, waitUntil } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, missingTools, startCluster } from '../../infra/cluster/cluster.mjs'
 import type { VerifyReport } from '../../services/standalone/src/verify/findings.ts'
-import { millraceOn, type Ran } from './check/millrace-on.ts'
+import { millraceOn } from './check/millrace-on.ts'
 
 const missing = await missingTools({ balancer: false })
 const skip = missing !== null && !process.env.CI

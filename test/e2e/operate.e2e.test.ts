@@ -1,14 +1,21 @@
 /** The operator's commands on an instance that runs and takes hits: verify, tail, backup, restore, resume. */
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort, PERSON_AGENT, type Product, postHits, startProduct, waitUntil } from '@millrace/testing'
+import {
+  freePort,
+  PERSON_AGENT,
+  type Product,
+  postHits,
+  type Ran,
+  runMillrace,
+  startProduct,
+  waitUntil,
+} from '@millrace/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const CLI = fileURLToPath(new URL('../../services/standalone/dist/cli.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'millrace-operate-'))
 const archive = join(folder, 'backup.tar')
 const restored = join(folder, 'restored')
@@ -47,21 +54,7 @@ async function send(): Promise<void> {
   }
 }
 
-interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function millrace(...args: string[]): Promise<Ran> {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_'))
-  const options = { env: Object.fromEntries(inherited), maxBuffer: 1 << 26 }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    )
-  })
-}
+const millrace = (...args: string[]): Promise<Ran> => runMillrace(args)
 
 interface Report {
   readonly ok: boolean
@@ -176,7 +169,9 @@ test('a backup that is cut off, or no backup, is refused, and what is there of i
   expect(await started.exited).toEqual({ code: 1, signal: null })
   expect(started.lines.map(({ text }) => text).join()).toContain('a restore into')
   expect((await millrace('restore', archive, '--data-dir', restored)).stderr).toContain('is not empty')
-  expect((await millrace('restore', CLI, '--data-dir', join(folder, 'none'))).stderr).toContain('no archive')
+  expect(
+    (await millrace('restore', fileURLToPath(import.meta.url), '--data-dir', join(folder, 'none'))).stderr,
+  ).toContain('no archive')
 })
 
 test('what cannot be done is said by the instance too', async () => {

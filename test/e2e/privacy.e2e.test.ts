@@ -1,17 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { openEmbeddedLog } from '@millrace/log'
 import { SALTS, TOPICS } from '@millrace/shared'
 import { openStore } from '@millrace/store'
 import { addSites, pageView, query, waitUntil } from '@millrace/testing'
 import { afterAll, describe, expect, test } from 'vitest'
-import type { Ask } from './privacy/movable-product.child.ts'
+import { type MovableProduct, startMovableProduct } from './movable-product/start-movable-product.ts'
 
-const CHILD = fileURLToPath(new URL('privacy/movable-product.child.ts', import.meta.url))
 const HOUR_MS = 3_600_000
 
 /** Visitors whose traces are looked for. Two agents say nothing that a browser says, so that all of them is their own. */
@@ -38,48 +34,18 @@ const KEPT_PATH = '/kept-path-8b1a9953'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-privacy-'))
 const dataDir = join(folder, 'data')
-let running: ChildProcess | null = null
-let written = ''
+const lives: MovableProduct[] = []
 
 afterAll(() => {
-  running?.kill('SIGKILL')
+  for (const product of lives) product.kill()
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function start(startAt: number, unreadable = ''): Promise<string> {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  const child = fork(CHILD, [], {
-    execArgv: ['--import', 'tsx'],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: {
-      ...Object.fromEntries(inherited),
-      MILLRACE_DATA_DIR: dataDir,
-      MILLRACE_PORT: '0',
-      MILLRACE_LOG_LEVEL: 'trace',
-      MILLRACE_TRUSTED_PROXIES: '127.0.0.1/32',
-      START_AT: String(startAt),
-      UNREADABLE: unreadable,
-    },
-  })
-  for (const stream of [child.stdout!, child.stderr!]) {
-    stream.on('data', (bytes: Buffer) => {
-      written += bytes
-    })
-  }
-  running = child
-  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended with ${code}:\n${written}`)))
-  ended.catch(() => {})
-  const [message] = await Promise.race([once(child, 'message'), ended])
-  return (message as { url: string }).url
-}
-
-const ask = (what: Ask): boolean => running!.send(what)
-
-async function stop(): Promise<void> {
-  const gone = once(running!, 'exit')
-  ask({ stop: true })
-  expect(await gone).toEqual([0, null])
-  running = null
+async function start(startAt: number, unreadable = ''): Promise<MovableProduct> {
+  const settings = { MILLRACE_LOG_LEVEL: 'trace', MILLRACE_TRUSTED_PROXIES: '127.0.0.1/32' }
+  const product = await startMovableProduct({ dataDir, startAt, settings, unreadable })
+  lives.push(product)
+  return product
 }
 
 async function send(url: string, body: object, headers: Record<string, string>): Promise<number> {
@@ -91,21 +57,32 @@ async function send(url: string, body: object, headers: Record<string, string>):
   return (await fetch(`${url}/v1/hits`, init)).status
 }
 
+/** All files below a folder. What goes while it is read, as parts of the store do, is left out. */
+function filesBelow(folder: string): string[] {
+  const entries = unlessGone(() => readdirSync(folder, { withFileTypes: true })) ?? []
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return filesBelow(path)
+    return entry.isFile() ? [path] : []
+  })
+}
+
+function unlessGone<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
 /** Files below the data folder that hold one of `traces`, with it. A file that goes while it is read holds nothing. */
 function filesWith(traces: readonly (string | Buffer)[]): string[] {
-  const found: string[] = []
-  for (const entry of readdirSync(dataDir, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    const path = join(entry.parentPath, entry.name)
-    let bytes: Buffer
-    try {
-      bytes = readFileSync(path)
-    } catch {
-      continue
-    }
-    for (const trace of traces) if (bytes.includes(trace)) found.push(`${relative(dataDir, path)}: ${String(trace)}`)
-  }
-  return found
+  return filesBelow(dataDir).flatMap((path) => {
+    const bytes = unlessGone(() => readFileSync(path))
+    const found = traces.filter((trace) => bytes?.includes(trace))
+    return found.map((trace) => `${relative(dataDir, path)}: ${String(trace)}`)
+  })
 }
 
 /** Columns with text in all tables of ours that hold one of `traces`. Files of the store are compressed: this is not. */
@@ -149,7 +126,8 @@ describe('what is kept of a visitor', () => {
   let salts: Buffer[]
 
   test('addresses and agents are in the log when hits come in, and in no column and no line', async () => {
-    const url = await start(startAt, `{"v":1,"ip":"${DEAD_IP}",\n`)
+    const product = await start(startAt, `{"v":1,"ip":"${DEAD_IP}",\n`)
+    const { url } = product
     await addSites(url, ['blog'])
     const json = { 'content-type': 'application/json' }
     await fetch(`${url}/v1/sites/blog`, { method: 'PATCH', headers: json, body: '{"user_ids": true}' })
@@ -181,7 +159,7 @@ describe('what is kept of a visitor', () => {
       ).toBe(true)
     }
     expect(found.some((line) => line.startsWith('log/topics/hits.dead'))).toBe(true)
-    await stop()
+    await product.stop()
     expect(await columnsWith([KEPT_PATH])).toContain('hits.path')
     expect(await columnsWith(TRACES)).toEqual([])
     salts = await saltsOf(startAt)
@@ -190,20 +168,21 @@ describe('what is kept of a visitor', () => {
   })
 
   test('54 hours later no file holds them, and salts are gone within 5 days', async () => {
-    const url = await start(startAt + HOUR_MS)
-    ask({ now: startAt + 54 * HOUR_MS })
+    const product = await start(startAt + HOUR_MS)
+    product.setClock(startAt + 54 * HOUR_MS)
     await waitUntil('no file holds a trace', async () => filesWith(TRACES).length === 0 || null, 60_000)
     expect(filesWith(salts).length).toBeGreaterThan(0)
-    ask({ now: startAt + 5 * 24 * HOUR_MS })
+    product.setClock(startAt + 5 * 24 * HOUR_MS)
     await waitUntil('no file holds a salt', async () => filesWith(salts).length === 0 || null, 60_000)
     // It still works, with salts of another day.
-    expect(await send(url, pageView({ site: 'blog' }), { 'x-forwarded-for': '203.0.113.78' })).toBe(202)
-    await stop()
+    expect(await send(product.url, pageView({ site: 'blog' }), { 'x-forwarded-for': '203.0.113.78' })).toBe(202)
+    await product.stop()
     expect(filesWith(TRACES)).toEqual([])
     expect(await columnsWith(TRACES)).toEqual([])
   })
 
   test('no line of the log ever named one', () => {
+    const written = lives.map((product) => product.written()).join('')
     expect(written).toContain('site added')
     expect(TRACES.filter((trace) => written.includes(trace))).toEqual([])
   })

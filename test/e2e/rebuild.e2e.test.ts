@@ -1,14 +1,10 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { migrate, openStore, type Store } from '@millrace/store'
-import { freePort, type Product, postHits, startProduct, waitUntil } from '@millrace/testing'
+import { freePort, type Product, postHits, runMillrace, startProduct, waitUntil } from '@millrace/testing'
 import { afterAll, expect, test } from 'vitest'
 
-const CLI = fileURLToPath(new URL('../../services/standalone/dist/cli.js', import.meta.url))
 const HITS = 40_000
 const DAY_MS = 86_400_000
 const folder = mkdtempSync(join(tmpdir(), 'millrace-rebuild-'))
@@ -101,11 +97,11 @@ test('days are rebuilt exactly though the process is killed again and again, and
       return state === 'done' && id === begun.id ? true : null
     })
   }
-  const args = [CLI, 'rebuild', '--site', 'blog', '--url', product!.url]
-  const dry = await promisify(execFile)(process.execPath, [...args, '--dry-run'])
+  const args = ['rebuild', '--site', 'blog', '--url', product!.url]
+  const dry = await runMillrace([...args, '--dry-run'])
   expect(dry.stdout).toMatch(/^would rebuild .* in America\/Los_Angeles: 0 hits and 0 sessions to another day, 0 hits/)
   await ask('PATCH', '/v1/sites/blog', { timezone: 'Europe/Vienna' })
-  const run = await promisify(execFile)(process.execPath, args)
+  const run = await runMillrace(args)
   expect(run.stdout).toMatch(
     /^rebuilt .* in Europe\/Vienna: [1-9]\d* hits and [1-9]\d* sessions to another day, 0 hits/,
   )

@@ -3,17 +3,13 @@
  * hours in a zone half an hour off: 2026-11-01 in St. John's begins at 02:30 UTC, has 01:00 to 02:00 twice (from 03:30 and from
  * 04:30 UTC), and ends at 03:30 UTC of the next.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { hitId, waitUntil } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Ask } from './privacy/movable-product.child.ts'
+import { type MovableProduct, startMovableProduct } from './movable-product/start-movable-product.ts'
 
-const CHILD = fileURLToPath(new URL('privacy/movable-product.child.ts', import.meta.url))
 /** When the reports are asked for: half an hour before the day ends. */
 const NOW = Date.parse('2026-11-02T03:00:00Z')
 const MINUTE_MS = 60_000
@@ -104,26 +100,10 @@ const DAY: Sent[] = [
 ]
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-reports-'))
-let child: ChildProcess
-let url = ''
+let product: MovableProduct
 
 beforeAll(async () => {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  const own = {
-    MILLRACE_DATA_DIR: folder,
-    MILLRACE_PORT: '0',
-    MILLRACE_LOG_LEVEL: 'warn',
-    START_AT: String(Date.parse(DAY_BEFORE[0]![0])),
-  }
-  child = fork(CHILD, [], {
-    execArgv: ['--import', 'tsx'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { ...Object.fromEntries(inherited), ...own },
-  })
-  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended with ${code}`)))
-  ended.catch(() => {})
-  const [message] = await Promise.race([once(child, 'message'), ended])
-  url = (message as { url: string }).url
+  product = await startMovableProduct({ dataDir: folder, startAt: Date.parse(DAY_BEFORE[0]![0]) })
   await ask('/v1/sites', { id: 'blog', timezone: 'America/St_Johns' })
   const { key } = await ask<{ key: string }>('/v1/keys', { scopes: ['ingest'] })
   for (const visit of visits([...DAY_BEFORE, ...DAY])) {
@@ -134,7 +114,7 @@ beforeAll(async () => {
   await untilComplete()
 }, 120_000)
 afterAll(() => {
-  child.kill('SIGKILL')
+  product?.kill()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -147,7 +127,7 @@ interface Answer {
 }
 
 async function ask<Body = Answer>(path: string, body: object, headers: Record<string, string> = {}): Promise<Body> {
-  const answer = await fetch(url + path, {
+  const answer = await fetch(product.url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
@@ -174,7 +154,7 @@ function visits(hits: readonly Sent[]): Sent[][] {
 
 /** Sets the clock of the product, and waits until it says so. */
 async function moveTo(time: number): Promise<void> {
-  child.send({ now: time } satisfies Ask)
+  product.setClock(time)
   await waitUntil('the clock has moved', async () => Date.parse((await query({ period: '24h' })).query.to) >= time)
 }
 
@@ -498,7 +478,7 @@ describe('a day whose numbers were worked out by hand', () => {
 
   test('is the same as CSV, by a bookmark', async () => {
     const search = 'site=blog&period=today&metrics=visitors,bounce_rate&dimensions=channel&compare=previous_period'
-    const answer = await fetch(`${url}/v1/query?${search}`, { headers: { accept: 'text/csv' } })
+    const answer = await fetch(`${product.url}/v1/query?${search}`, { headers: { accept: 'text/csv' } })
     expect((await answer.text()).split('\r\n')).toEqual([
       'channel,visitors,bounce_rate,previous_visitors,previous_bounce_rate,growth_visitors,growth_bounce_rate',
       'Direct,1,0,1,0,0,',

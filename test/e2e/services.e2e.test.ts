@@ -1,28 +1,14 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
-import { freePort, waitUntil } from '@millrace/testing'
+import { freePort, outcomeOf, type Ran, runMillrace, spawnMillrace, waitUntil } from '@millrace/testing'
 import { afterAll, describe, expect, test } from 'vitest'
 
-const CLI = fileURLToPath(new URL('../../services/standalone/dist/cli.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'millrace-services-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Runs a command of `millrace` with these settings and no others. */
-function millrace(args: readonly string[], settings: Readonly<Record<string, string>> = {}) {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  const env = { ...Object.fromEntries(inherited), MILLRACE_DATA_DIR: folder, ...settings }
-  const child = spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const exit = once(child, 'close').then(([code]) => code as number | null)
-  const ended = Promise.all([exit, text(child.stdout), text(child.stderr)]).then(([code, out, err]) => {
-    return { code, out, err }
-  })
-  return { child, ended }
-}
+const millrace = (args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Ran> =>
+  runMillrace(args, { MILLRACE_DATA_DIR: folder, ...settings })
 
 const COMMANDS = [
   'start',
@@ -49,20 +35,20 @@ const COMMANDS = [
 
 describe('millrace', () => {
   test('it lists its commands', async () => {
-    const { out } = await millrace(['--help']).ended
-    expect([...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name).sort()).toEqual([...COMMANDS].sort())
+    const { stdout } = await millrace(['--help'])
+    expect([...stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name).sort()).toEqual([...COMMANDS].sort())
   })
 
   test.each(COMMANDS)('%s --help tells what it does', async (name) => {
-    const { code, out } = await millrace([name, '--help']).ended
+    const { code, stdout } = await millrace([name, '--help'])
     expect(code).toBe(0)
-    expect(out).toContain(`Usage: millrace ${name}`)
+    expect(stdout).toContain(`Usage: millrace ${name}`)
   })
 
   test('it lists the settings of a service, and not those of others', async () => {
-    const { out } = await millrace(['collector', '--help']).ended
-    expect(out).toContain('MILLRACE_KAFKA_BROKERS')
-    expect(out).not.toContain('MILLRACE_CLICKHOUSE_URL')
+    const { stdout } = await millrace(['collector', '--help'])
+    expect(stdout).toContain('MILLRACE_KAFKA_BROKERS')
+    expect(stdout).not.toContain('MILLRACE_CLICKHOUSE_URL')
   })
 
   const refused: [args: string[], settings: Record<string, string>, problem: RegExp][] = [
@@ -93,62 +79,61 @@ describe('millrace', () => {
     [['aggregator'], {}, /needs Kafka/],
   ]
   test.each(refused)('it refuses %j with %j', async (args, settings, problem) => {
-    const { code, err } = await millrace(args, settings).ended
+    const { code, stderr } = await millrace(args, settings)
     expect(code).toBe(1)
-    expect(err).toMatch(problem)
-    expect(err).not.toContain('secret')
+    expect(stderr).toMatch(problem)
+    expect(stderr).not.toContain('secret')
   })
 
   test('topics and migrate do their work in the data folder too, twice', async () => {
     for (let times = 0; times < 2; times++) {
-      const topics = await millrace(['topics'], { MILLRACE_PARTITIONS: '3' }).ended
-      expect(topics).toMatchObject({ code: 0, out: expect.stringMatching(/^hits\.raw +3 +0$/m) })
-      const migrated = await millrace(['migrate']).ended
-      expect(migrated).toMatchObject({ code: 0, out: expect.stringMatching(times === 0 ? /applied/ : /up to date/) })
+      const topics = await millrace(['topics'], { MILLRACE_PARTITIONS: '3' })
+      expect(topics).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hits\.raw +3 +0$/m) })
+      const migrated = await millrace(['migrate'])
+      expect(migrated).toMatchObject({ code: 0, stdout: expect.stringMatching(times === 0 ? /applied/ : /up to date/) })
     }
   })
 
   test('site, goal and key change the folder of an instance that does not run, with every mistake named', async () => {
     const nobody = { MILLRACE_DATA_DIR: join(folder, 'nothing') }
-    const nowhere = await millrace(['site', 'list'], nobody).ended
-    expect([nowhere.code, nowhere.err]).toEqual([1, expect.stringContaining('holds no data')])
+    const nowhere = await millrace(['site', 'list'], nobody)
+    expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('holds no data')])
 
-    await millrace(['topics']).ended
-    const added = await millrace(['site', 'add', 'blog', '--timezone', 'Europe/Vienna']).ended
-    expect(added).toMatchObject({ code: 0, out: 'added site blog\n' })
-    const wrong = await millrace(['site', 'set', 'blog', '--timezone', 'Mars', '--respect-dnt', 'maybe']).ended
+    await millrace(['topics'])
+    const added = await millrace(['site', 'add', 'blog', '--timezone', 'Europe/Vienna'])
+    expect(added).toMatchObject({ code: 0, stdout: 'added site blog\n' })
+    const wrong = await millrace(['site', 'set', 'blog', '--timezone', 'Mars', '--respect-dnt', 'maybe'])
     expect(wrong.code).toBe(1)
-    expect(wrong.err).toMatch(/respect_dnt .*\n.*timezone "Mars" is not an IANA time zone/)
-    const moved = await millrace(['site', 'set', 'blog', '--timezone', 'Asia/Tokyo']).ended
-    expect(moved.out).toContain('millrace rebuild --site blog')
-    expect((await millrace(['site', 'list']).ended).out).toMatch(/^blog .*timezone=Asia\/Tokyo$/m)
+    expect(wrong.stderr).toMatch(/respect_dnt .*\n.*timezone "Mars" is not an IANA time zone/)
+    const moved = await millrace(['site', 'set', 'blog', '--timezone', 'Asia/Tokyo'])
+    expect(moved.stdout).toContain('millrace rebuild --site blog')
+    expect((await millrace(['site', 'list'])).stdout).toMatch(/^blog .*timezone=Asia\/Tokyo$/m)
 
     const goal = ['goal', 'add', 'blog', 'pricing', '--path', '/pricing', '--value', '2.5', '--currency', 'EUR']
-    expect(await millrace(goal).ended).toMatchObject({ code: 0, out: 'added goal pricing to site blog\n' })
-    expect((await millrace(goal).ended).err).toContain('has a goal pricing already')
+    expect(await millrace(goal)).toMatchObject({ code: 0, stdout: 'added goal pricing to site blog\n' })
+    expect((await millrace(goal)).stderr).toContain('has a goal pricing already')
     const filter = '{"dimension":"colour","is":"red"}'
-    const bad = await millrace(['goal', 'add', 'blog', 'buy', '--event-name', '', '--filter', filter]).ended
-    expect(bad.err).toMatch(/event_name .*\n.*filter\/dimension "colour" is not a dimension/)
-    const listed = (await millrace(['goal', 'list', 'blog']).ended).out
+    const bad = await millrace(['goal', 'add', 'blog', 'buy', '--event-name', '', '--filter', filter])
+    expect(bad.stderr).toMatch(/event_name .*\n.*filter\/dimension "colour" is not a dimension/)
+    const listed = (await millrace(['goal', 'list', 'blog'])).stdout
     expect(listed).toMatch(/^pricing +page .* path=\/pricing value=2.5 currency=EUR$/m)
-    expect((await millrace(['goal', 'remove', 'blog', 'pricing']).ended).out).toBe(
-      'removed goal pricing from site blog\n',
-    )
-    expect((await millrace(['goal', 'list', 'blog']).ended).out).toContain('has no goals')
+    expect((await millrace(['goal', 'remove', 'blog', 'pricing'])).stdout).toBe('removed goal pricing from site blog\n')
+    expect((await millrace(['goal', 'list', 'blog'])).stdout).toContain('has no goals')
 
-    const key = await millrace(['key', 'add', '--scope', 'read', '--site', 'blog', '--name', 'Wall']).ended
-    expect(key.out).toMatch(/^mr_[0-9a-f]{12}_\S{43}\n$/)
-    const id = key.out.slice(3, 15)
-    expect((await millrace(['key', 'list']).ended).out).toMatch(new RegExp(`^${id} .* read +blog +Wall$`, 'm'))
+    const key = await millrace(['key', 'add', '--scope', 'read', '--site', 'blog', '--name', 'Wall'])
+    expect(key.stdout).toMatch(/^mr_[0-9a-f]{12}_\S{43}\n$/)
+    const id = key.stdout.slice(3, 15)
+    expect((await millrace(['key', 'list'])).stdout).toMatch(new RegExp(`^${id} .* read +blog +Wall$`, 'm'))
   })
 
   test('a service waits for Kafka, says so, and can be stopped', async () => {
     const port = await freePort()
-    const { child, ended } = millrace(['enricher'], {
+    const child = spawnMillrace(['enricher'], {
       MILLRACE_LOG: 'kafka',
       MILLRACE_KAFKA_BROKERS: '127.0.0.1:1',
       MILLRACE_PORT: String(port),
     })
+    const ended = outcomeOf(child)
     const url = `http://127.0.0.1:${port}`
     const told = waitUntil('it says why it is not ready', async () => {
       const answer = await fetch(`${url}/readyz`)

@@ -1,14 +1,8 @@
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { addSites } from './http.ts'
+import { spawnMillrace } from './run-millrace.ts'
 import { waitUntil } from './wait-until.ts'
-
-const STANDALONE = fileURLToPath(new URL('../../../services/standalone', import.meta.url))
-const COMMAND = join(STANDALONE, 'bin/millrace')
 
 /** A line that the product wrote: parsed when it is JSON, else only as text. */
 export interface LogLine {
@@ -47,18 +41,7 @@ export interface ProductOptions {
 
 /** Starts `millrace start` from what was built; does not wait until it is ready. */
 export function startProduct({ dataDir, port, env = {}, sites }: ProductOptions): Product {
-  if (!existsSync(join(STANDALONE, 'dist'))) throw new Error(`${STANDALONE} is not built: build first (npx tsc -b)`)
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_') && name !== 'VITEST')
-  const child = spawn(COMMAND, ['start'], {
-    env: {
-      ...Object.fromEntries(inherited),
-      npm_node_execpath: process.execPath,
-      MILLRACE_DATA_DIR: dataDir,
-      MILLRACE_PORT: String(port),
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawnMillrace(['start'], { MILLRACE_DATA_DIR: dataDir, MILLRACE_PORT: String(port), ...env })
   const lines: LogLine[] = []
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (text) => lines.push({ text, fields: parsed(text) }))
