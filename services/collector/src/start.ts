@@ -39,6 +39,8 @@ export interface CollectorOptions {
 }
 
 export interface Collector {
+  /** How long the oldest hit has waited in the spool, milliseconds; 0 = none waits there. */
+  spoolAgeMs(): number
   /** Takes no more hits, makes durable what it took, answers it. Close the server after it. */
   close(): Promise<void>
 }
@@ -101,6 +103,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   server.readiness.set('log', null)
 
   return {
+    spoolAgeMs: () => opened?.spool.state.oldestMs ?? 0,
     async close() {
       closing = true
       server.readiness.set('collector', 'shutting down')

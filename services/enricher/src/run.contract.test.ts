@@ -51,7 +51,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true })
 })
 
-async function open(more: Partial<typeof settings> = {}): Promise<void> {
+async function open(more: Partial<typeof settings> = {}, isCrowded = () => false): Promise<void> {
   log = await openEmbeddedLog({ dir, hitPartitions: 2, topics: TOPICS, clock })
   config = await openConfigBook(log)
   registry = new Registry()
@@ -64,6 +64,7 @@ async function open(more: Partial<typeof settings> = {}): Promise<void> {
     asideDir: join(dir, 'aside'),
     build: 'test',
     batchEveryMs: 1,
+    isCrowded,
     commitEveryMs: 10,
   })
 }
@@ -158,6 +159,21 @@ describe('the enricher on the embedded log', () => {
     await close()
     expect(filesAside()).toBe(0)
     await open()
+  })
+
+  it('waits while whoever takes the rows has enough of them, but not until raw records expire', async () => {
+    await close()
+    let crowded = true
+    await open({}, () => crowded)
+    const sentAt = performance.now()
+    await send(0, [page(1)])
+    await rowsOf(0, 1)
+    expect(performance.now() - sentAt).toBeGreaterThan(1_500)
+    await send(0, [page(2)])
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect((await stored(0)).rows.length).toBe(1)
+    crowded = false
+    await rowsOf(0, 2)
   })
 
   it('tells the place by the database that it is told, and which one that was', async () => {

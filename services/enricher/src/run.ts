@@ -38,6 +38,8 @@ export interface EnricherOptions {
   readonly batchEveryMs?: number
   /** Time between commits. */
   readonly commitEveryMs?: number
+  /** True = whoever takes the rows has enough of them for now; default: never. */
+  readonly isCrowded?: () => boolean
   /** Folder for what is remembered but seldom asked for; without it all is kept in memory. */
   readonly asideDir?: string
 }
@@ -114,6 +116,7 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
       config,
       clock: options.clock ?? Date.now,
       batchEveryMs: options.batchEveryMs ?? BATCH_EVERY_MS,
+      isCrowded: options.isCrowded ?? (() => false),
       aside,
     })
 }

@@ -29,8 +29,10 @@ const store = await openStore({
 })
 const config = await openConfig(log, { reach: AT_ONCE, logger })
 const asideDir = asideDirOf(settings)
-const enricher = await startEnricher({ log, config, settings, logger, registry, build, clock, asideDir })
 const aggregator = await startAggregator({ log, store, settings, logger, registry })
+// One thread does both: rows that nobody can take yet would cost the time that their insert needs.
+const isCrowded = (): boolean => aggregator.isCrowded()
+const enricher = await startEnricher({ log, config, settings, logger, registry, build, clock, asideDir, isCrowded })
 
 /** Why some of the work stands still until a person has looked at it; null = nothing does. */
 function problem(): string | null {

@@ -21,7 +21,7 @@ import { ensureInstallation, openConfig } from './open-config.ts'
 import { ensureTopics, openEmbedded, openKafka } from './open-log.ts'
 import { openMigratedStore } from './open-store.ts'
 import { OPERATOR_ROUTES, registerOperatorApi } from './operate/register-operator-api.ts'
-import { paceAnswers } from './pace-answers.ts'
+import { latenessOf, paceAnswers } from './pace-answers.ts'
 import { type Pipeline, startPipeline } from './pipeline-client.ts'
 import { AT_ONCE, type Reach } from './reach.ts'
 import { isLoopback, type StandaloneSettings, spoolDirOf } from './settings.ts'
@@ -32,8 +32,8 @@ import { whileWaiting } from './while-waiting.ts'
 /** How long a graceful stop waits until what was accepted is in the store; what is left is done at the next start. */
 const DRAIN_MS = 10_000
 const DRAIN_POLL_MS = 50
-/** As long as less waits in the log, nobody asks how late reports are. */
-const BUSY_BYTES = 8 << 20
+/** The embedded log lies beside the spool: when it is slow for a moment, the detour would cost more than it saves. */
+const SPOOL_AFTER_MS = 2_000
 /** Site of hits that name none: there from the first start on where only this machine can send. */
 const FIRST_SITE = 'default'
 
@@ -93,7 +93,7 @@ export async function startStandalone(
   const backlog = embedded && followBacklog(embedded, server, logger, settings.MILLRACE_BACKLOG_MAX_MB)
   const isFull = (): boolean => backlog?.isFull() ?? false
   const completeUntil = () => pipeline.completeUntil()
-  const pace = backlog && paceAnswers({ isBusy: () => backlog.bytes() > BUSY_BYTES, completeUntil, clock }, server)
+  let holdBackMs = (): number => 0
   const collector = await startCollector({
     log,
     config,
@@ -101,9 +101,13 @@ export async function startStandalone(
     settings,
     clock,
     isFull,
-    ...(pace && { holdBackMs: pace.holdBackMs }),
+    holdBackMs: () => holdBackMs(),
+    ...(embedded && { limits: { spoolAfterMs: SPOOL_AFTER_MS } }),
     spoolDir: spoolDirOf(settings),
   })
+  const reportsBehindMs = async (): Promise<number> => clock() - (await completeUntil())
+  const pace = backlog && paceAnswers(latenessOf({ backlog, spool: collector, reportsBehindMs }), server)
+  if (pace) holdBackMs = pace.holdBackMs
   registerQueryApi({ server, store, config, settings, clock, completeUntil })
   registerLedgerApi({ server, store, log, clock, completeUntil })
   const sql = await startSql({ server, settings, keys })

@@ -168,6 +168,7 @@ class Schedule {
         facts: this.#enricherFacts(),
         clock: () => this.#time.now,
         batchEveryMs: 100,
+        isCrowded: () => false,
         newEnricher: () => this.#borrow(`${build}/${partition}`, () => new BatchEnricher(tools, rulesOf, partition)),
         delivery,
       })

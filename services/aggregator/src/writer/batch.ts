@@ -85,6 +85,11 @@ export class Queue<O extends Owner = Owner> {
     this.#count(gathered)
   }
 
+  /** The next batch will not get larger by waiting. */
+  get hasWholeBatch(): boolean {
+    return this.rows >= this.#limits.rows || this.bytes >= this.#limits.bytes || this.#months.size > this.#limits.months
+  }
+
   /** More than this is not gathered while an insert runs: about two batches. */
   get full(): boolean {
     return this.rows >= 2 * this.#limits.rows || this.bytes >= 2 * this.#limits.bytes
@@ -94,8 +99,8 @@ export class Queue<O extends Owner = Owner> {
   dueInMs(now: number): number {
     const oldest = this.#waiting[0]
     if (!oldest) return Number.POSITIVE_INFINITY
-    const { rows, bytes, months, lingerMs, busyLingerMs, busyRows } = this.#limits
-    if (this.rows >= rows || this.bytes >= bytes || this.#months.size > months) return 0
+    if (this.hasWholeBatch) return 0
+    const { lingerMs, busyLingerMs, busyRows } = this.#limits
     const linger = this.#lastRows > busyRows ? busyLingerMs : lingerMs
     return Math.max(0, linger - (now - oldest.arrivedAt))
   }

@@ -27,7 +27,15 @@ describe('Completeness', () => {
     completeness.advance(ends(4))
     expect([completeness.until, completeness.waits]).toEqual([20, false])
   })
-  it('never goes back, never says more than is inserted, and keeps few snapshots', () => {
+  it.each([0, 1, 40, 400, 4_000])('stays close when inserts are %i behind and somebody asks all the time', (behind) => {
+    const completeness = new Completeness()
+    for (let now = 1; now <= 3 * behind + 100; now++) {
+      completeness.note({ timeMs: now, ends: ends(now) })
+      completeness.advance(ends(now - behind - 1))
+      if (now > 2 * behind) expect(completeness.until).toBeGreaterThanOrEqual(now - behind * 1.1 - 1)
+    }
+  })
+  it('never goes back, and never says more than is inserted', () => {
     const step = fc.record({ grows: fc.nat(3), inserts: fc.nat(3), asks: fc.boolean() })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {

@@ -4,8 +4,8 @@ export interface Snapshot {
   readonly ends: ReadonlyMap<number, number>
 }
 
-/** Where the newest snapshots are kept until they are reached. */
-const MAX_PENDING = 16
+/** Snapshots are kept this close: a part of the time for which the oldest waits. */
+const CLOSENESS = 1 / 32
 
 /** True when everything below the ends of the snapshot is inserted; `srcMax` by partition, -1 or missing = nothing. */
 export function reached({ ends }: Snapshot, srcMax: ReadonlyMap<number, number>): boolean {
@@ -31,10 +31,16 @@ export class Completeness {
     return this.#pending.length > 0
   }
 
-  /** Notes a snapshot. Beyond the newest few, every other is forgotten: the answer gets coarser, never wrong. */
+  /**
+   * Notes a snapshot. The oldest stays until it is reached, however often somebody asks. Of those that come closely behind one
+   * another only the last is kept, so that they are few: the answer gets coarser the longer hits wait, never wrong.
+   */
   note(snapshot: Snapshot): void {
+    const { timeMs } = snapshot
+    const [oldest] = this.#pending
+    const secondLast = this.#pending.at(-2)
+    if (oldest && secondLast && timeMs - secondLast.timeMs < (timeMs - oldest.timeMs) * CLOSENESS) this.#pending.pop()
     this.#pending.push(snapshot)
-    if (this.#pending.length > MAX_PENDING) this.#pending = this.#pending.filter((_, i) => i % 2 === 1)
   }
 
   /** Looks at what is inserted now. */

@@ -456,7 +456,7 @@ describe('startWriter', { timeout: 120_000 }, () => {
   })
 })
 
-describe('a writer that is held', () => {
+describe('a writer', () => {
   const more = (world: World, chains: ReturnType<typeof chainOf>[]): void => {
     for (const [partition, chain] of chains.entries()) world.append(partition, chain.records.slice(6))
   }
@@ -482,5 +482,29 @@ describe('a writer that is held', () => {
     again.release()
     await writer.close()
     await expect(writer.hold()).rejects.toThrow('closing')
+  })
+
+  it('is crowded while a whole batch waits behind the one that is inserted', async () => {
+    const world = new World()
+    const chains = [0, 1].map((kp) => chainOf(kp, 30, DAY))
+    for (const [partition, chain] of chains.entries()) world.append(partition, chain.records.slice(0, 1))
+    let letGo = (): void => undefined
+    const standing = new Promise<void>((done) => {
+      letGo = done
+    })
+    const store = modelStore(world, CALM())
+    const slow = {
+      ...store,
+      insert: async (one: Parameters<typeof store.insert>[0]) => standing.then(() => store.insert(one)),
+    }
+    const writer = await open(world, CALM(), { store: slow }).starting
+    await until(() => world.committed.size === 2)
+    expect(writer.isCrowded()).toBe(false)
+    for (const [partition, chain] of chains.entries()) world.append(partition, chain.records.slice(1))
+    await until(() => writer.isCrowded())
+    letGo()
+    await until(() => settled(world) && !writer.isCrowded())
+    await writer.close()
+    expect(problemsOf(world, chains)).toEqual([])
   })
 })

@@ -33,6 +33,8 @@ export interface WriterParts {
 export interface Writer {
   /** Every hit that was in the log before this time (epoch ms) is counted. Never goes back. */
   completeUntil(): Promise<number>
+  /** A whole batch waits behind the one that is being inserted: who brings more only takes time from it. */
+  isCrowded(): boolean
   /** Why some of the work stands still and needs a person; null = nothing does. */
   problem(): string | null
   /**
@@ -143,6 +145,10 @@ class Scheduler implements Writer {
       throw error
     }
     return { release }
+  }
+
+  isCrowded(): boolean {
+    return this.#queue.hasWholeBatch
   }
 
   problem(): string | null {

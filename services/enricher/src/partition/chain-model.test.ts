@@ -83,6 +83,7 @@ class Owner {
       facts: this.facts,
       clock: () => NOON,
       batchEveryMs: 0,
+      isCrowded: () => false,
       delivery: {
         seek: (_, offset) => {
           this.#position = offset

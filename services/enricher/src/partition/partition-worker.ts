@@ -48,6 +48,8 @@ export interface WorkerTools {
   readonly clock: () => number
   /** At most one batch in this time, so that batches are large under load. */
   readonly batchEveryMs: number
+  /** True = whoever takes the rows has enough of them: the next batch waits, for CROWDED_MS at most. */
+  readonly isCrowded: () => boolean
   readonly delivery: Delivery
   /** Where its state puts aside what is seldom asked for; default: all stays in memory. */
   readonly aside?: Aside | null
@@ -63,9 +65,12 @@ interface Delivery {
 }
 
 /** Raw bytes of a batch at most; when more than PAUSE_BYTES wait, the delivery pauses. */
-const BATCH_BYTES = 4 << 20
-const PAUSE_BYTES = 6 << 20
-const RESUME_BYTES = 3 << 20
+const BATCH_BYTES = 2 << 20
+const PAUSE_BYTES = 3 << 20
+const RESUME_BYTES = 3 << 19
+/** A store that is away for days must not keep raw records in the log until they expire. */
+const CROWDED_MS = 2_000
+const CROWDED_POLL_MS = 10
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
 
@@ -185,6 +190,7 @@ export class PartitionWorker {
   async #drain(): Promise<void> {
     while (this.#hasWork()) {
       await this.#wait(this.#lastBatchAt + this.#with.batchEveryMs - performance.now())
+      await this.#waitWhileCrowded()
       this.#lastBatchAt = performance.now()
       try {
         if (this.#active) await this.#workOff()
@@ -193,6 +199,11 @@ export class PartitionWorker {
         await this.#recover(error)
       }
     }
+  }
+
+  async #waitWhileCrowded(): Promise<void> {
+    const until = performance.now() + CROWDED_MS
+    while (this.#active && this.#with.isCrowded() && performance.now() < until) await this.#wait(CROWDED_POLL_MS)
   }
 
   /** Everything that has arrived, up to BATCH_BYTES, in as many enriched records as it takes. */

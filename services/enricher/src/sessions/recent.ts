@@ -12,8 +12,8 @@ import { GROWTH, SHARDS, Shard, shardOf } from './shard.ts'
 export const TIME_STEP_MS = 16
 const STEPS = 65_536
 const GENERATION_MS = STEPS * TIME_STEP_MS
-/** Entries in memory from which on the newest generation is put aside, 6 MB and more; older ones from a part of it on. */
-const SEAL_FROM = 524_288
+/** Entries in memory from which on the newest generation is put aside, 3 MB and more; older ones from a part of it on. */
+const SEAL_FROM = 262_144
 const OLDER_SEAL_PART = 1 / 8
 
 /** The entries of one span of received_at. */
