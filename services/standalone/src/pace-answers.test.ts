@@ -5,11 +5,11 @@ import { latenessOf, nextHoldBack, paceAnswers } from './pace-answers.ts'
 describe('nextHoldBack', () => {
   it.each([
     ['late, and getting later', 0, 1_300, 0, 65],
-    ['late, and getting later', 65, 1_400, 1_300, 130],
+    ['late, and getting later', 100, 1_400, 1_300, 150],
     ['late, and getting later', 65, 9_000, 8_000, 450],
     ['late, and getting later', 800, 9_000, 8_000, 1_000],
     ['late, and catching up', 16, 1_300, 1_400, 16],
-    ['in time', 20, 1_200, 1_100, 14],
+    ['in time', 20, 1_200, 1_100, 16],
     ['in time', 8, 0, 0, 0],
     ['in time', 0, 1_000, 0, 0],
   ])('it is, when reports are %s, after %i ms (%i ms behind, were %i)', (_, before, behindMs, wereMs, after) => {

@@ -10,8 +10,8 @@ const BUSY_BYTES = 8 << 20
 const POLLS_TO_DECIDE = 8
 /** Reports that are further behind than this at best are late. */
 const LATE_MS = 1_200
-const SLOWER = 2
-const FASTER = 0.7
+const SLOWER = 1.5
+const FASTER = 0.8
 /** At least this part of how late they are: who is ten seconds late already cannot find out step by step. */
 const AT_LEAST = 1 / 20
 const SHORTEST_MS = 8
