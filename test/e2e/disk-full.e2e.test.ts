@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Product } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { buildFaults } from './killpoints/build-faults.ts'
-import { FullDisk, HITS, preloadedDisk, type Shortage, smallDisk } from './killpoints/disk-full.ts'
+import { FullDisk, HITS, mergeOn, preloadedDisk, type Shortage, smallDisk } from './killpoints/disk-full.ts'
 
 const faults = buildFaults()
 const library = 'library' in faults ? faults.library : ''
@@ -20,6 +20,12 @@ const WAITING: readonly (Shortage & { readonly said: RegExp })[] = [
   { title: 'the positions', paths: ['log/offsets'], how: 'full', said: /plan not committed/ },
   { title: 'the store', paths: ['clickhouse', 'inserts'], how: 'full', said: /recovery failed/ },
   { title: 'the store in mid-write', paths: ['clickhouse'], how: 'half', said: /recovery failed/ },
+  {
+    title: 'the store, where files can still be made',
+    paths: ['clickhouse'],
+    how: 'byte',
+    said: /could not write a file/,
+  },
 ]
 const REFUSING: readonly Shortage[] = [
   { title: 'log and spool', paths: BOTH, how: 'full' },
@@ -61,6 +67,18 @@ describe.skipIf(why !== '')(`with a full disk${why}`, { timeout: 300_000 }, () =
 
   it('has every accepted hit once, and all numbers equal an independent recount', async () => {
     expect(await disk.stopAndCheck()).toEqual([])
+  })
+})
+
+it.skipIf(why !== '')(`loses nothing by a merge whose file cannot be written${why}`, { timeout: 120_000 }, (test) => {
+  const disk = preloadedDisk(library)
+  test.onTestFinished(() => disk.remove())
+  const rows = [{ rows: '300', different: '300', site: 'blog' }]
+  const notice = expect.stringMatching(/^[1-9][0-9]* writes to files of the embedded ClickHouse failed/)
+  expect(mergeOn(disk)).toEqual({
+    told: expect.stringContaining('could not write a file'),
+    notices: [notice, notice],
+    ...{ afterStatement: rows, afterMerge: rows },
   })
 })
 

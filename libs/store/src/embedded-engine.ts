@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { open, rm, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type EmbeddedConnection, EmbeddedLane } from './embedded-lane.ts'
 import type { Engine, InsertStatement } from './engine.ts'
+import { FailedWrites } from './failed-writes.ts'
 import { lowerMerges } from './lower-merges.ts'
 import { literal } from './sql-text.ts'
 import { type CommandOptions, type QueryOptions, StoreUnavailable } from './store.ts'
@@ -15,7 +16,12 @@ export interface EmbeddedOptions {
   readonly role: 'write' | 'read' | 'all'
   /** Connections that run queries side by side. */
   readonly queryConnections: number
+  /** Told what happens by itself. */
+  readonly onNotice?: (text: string) => void
 }
+
+/** What a statement finds free at least. A file of the schema or of a deletion that is cut off keeps the engine from starting again. */
+const ROOM_BYTES = 16 * 1024 ** 2
 
 /**
  * Opens ClickHouse in this process on `<dataDir>/clickhouse`. A process can have one data folder, a folder one process;
@@ -23,7 +29,8 @@ export interface EmbeddedOptions {
  * other threads do, and a thread that used it has to live until the process exits: else the engine hangs or crashes.
  * @throws StoreUnavailable when another process has the folder
  */
-export async function openEmbeddedEngine({ dataDir, role, queryConnections }: EmbeddedOptions): Promise<Engine> {
+export async function openEmbeddedEngine(options: EmbeddedOptions): Promise<Engine> {
+  const { dataDir, role, queryConnections, onNotice = () => undefined } = options
   // Not imported where a server is used: it loads the engine, some 500 MB.
   const { createChdbConnection } = await import('chdb/connection')
   const path = resolve(dataDir, 'clickhouse')
@@ -37,7 +44,8 @@ export async function openEmbeddedEngine({ dataDir, role, queryConnections }: Em
     if (inserts) emptySpool(spool)
     const admin = openLane()
     lowerMerges()
-    return new EmbeddedEngine({ queries, inserts, admin, spool })
+    const writes = inserts ? new FailedWrites(admin, onNotice) : null
+    return new EmbeddedEngine({ queries, inserts, admin, writes, spool })
   } catch (error) {
     throw new StoreUnavailable(
       `The embedded ClickHouse cannot open ${path} (does another process use it?): ${(error as Error).message}`,
@@ -56,6 +64,8 @@ interface Lanes {
   readonly inserts: EmbeddedLane | null
   /** For what must not wait behind queries and inserts: the clock, KILL, statements about the schema. */
   readonly admin: EmbeddedLane
+  /** Null where nothing is inserted. */
+  readonly writes: FailedWrites | null
   readonly spool: string
 }
 
@@ -70,8 +80,12 @@ class EmbeddedEngine implements Engine {
     return typed(this.#leastBusy().rows<Row>(sql, options))
   }
 
-  command(sql: string, options: CommandOptions): Promise<void> {
-    return typed(this.#leastBusy().run(sql, options))
+  async command(sql: string, options: CommandOptions): Promise<void> {
+    const { writes, spool } = this.#lanes
+    const run = () => this.#leastBusy().run(sql, options)
+    if (!writes) return typed(run())
+    await typed(assertRoom(spool))
+    await typed(writes.during(run))
   }
 
   inspect<Row>(sql: string): Promise<Row[]> {
@@ -79,21 +93,23 @@ class EmbeddedEngine implements Engine {
   }
 
   async insert(statement: InsertStatement, blocks: readonly Buffer[], signal: AbortSignal): Promise<void> {
-    const { inserts, spool } = this.#lanes
-    if (!inserts) throw new StoreUnavailable('This store was opened for reading only')
+    const { inserts, writes, spool } = this.#lanes
+    if (!inserts || !writes) throw new StoreUnavailable('This store was opened for reading only')
     const path = join(spool, `${randomUUID()}.native`)
     try {
       await typed(writeBlocks(path, blocks))
       const from = `file(${literal(path)}, 'Native', ${literal(statement.structure)})`
       const select = statement.select ? statement.select(from) : `SELECT ${statement.columns} FROM ${from}`
-      await typed(inserts.run(`INSERT INTO ${statement.into} ${select}`, { settings: statement.settings, signal }))
+      const run = () => inserts.run(`INSERT INTO ${statement.into} ${select}`, { settings: statement.settings, signal })
+      await typed(writes.during(run))
     } finally {
       await rm(path, { force: true }).catch(() => undefined)
     }
   }
 
   async close(): Promise<void> {
-    const { queries, inserts, admin } = this.#lanes
+    const { queries, inserts, admin, writes } = this.#lanes
+    await writes?.close()
     await Promise.all([...queries, ...(inserts ? [inserts] : []), admin].map((lane) => lane.close()))
   }
 
@@ -115,4 +131,10 @@ async function writeBlocks(path: string, blocks: readonly Buffer[]): Promise<voi
   } finally {
     await file.close()
   }
+}
+
+/** @throws StoreUnavailable when the disk is nearly full */
+async function assertRoom(folder: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize < ROOM_BYTES) throw new StoreUnavailable(`Less than 16 MB are free in ${folder}`)
 }

@@ -46,12 +46,20 @@ export class EmbeddedLane {
 
   #next<T>(task: () => Promise<T>): Promise<T> {
     this.pending++
-    const result = this.#tail.then(task)
+    const result = this.#tail.then(task).catch(async (error: unknown) => {
+      await this.#letGo()
+      throw error
+    })
     this.#tail = result.then(
       () => this.pending--,
       () => this.pending--,
     )
     return result
+  }
+
+  /** Of a statement that failed the engine keeps the tables in use until the next one, so that nobody can load them anew. */
+  async #letGo(): Promise<void> {
+    await this.#client.command({ query: 'SELECT 1' }).catch(() => undefined)
   }
 
   /** The statement after one SET with its settings and parameters, and DEFAULT for the settings of the last. */

@@ -55,6 +55,17 @@ describe('the embedded store', () => {
     await store.close()
   })
 
+  it('keeps for a while what parts were merged from, in every table', async () => {
+    const store = await openStore({ dataDir, role: 'read' })
+    const tables = await store.query<{ name: string; lasts: number }>(
+      `SELECT name, position(create_table_query, 'old_parts_lifetime = 60') > 0 AS lasts FROM system.tables
+       WHERE database = 'millrace' AND engine LIKE '%MergeTree' ORDER BY name`,
+    )
+    expect(tables.length).toBeGreaterThan(10)
+    expect(tables.filter(({ lasts }) => lasts === 0)).toEqual([])
+    await store.close()
+  })
+
   it('knows every setting that inserts name', async () => {
     const store = await openStore({ dataDir, role: 'read' })
     const known = await store.query<{ name: string }>('SELECT name FROM system.settings')

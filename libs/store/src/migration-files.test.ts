@@ -42,7 +42,7 @@ describe('readMigrations', () => {
     for (const { statements } of migrations) {
       for (const statement of statements)
         expect(statement).toMatch(
-          /^(CREATE [A-Z ]*IF NOT EXISTS|CREATE OR REPLACE VIEW|DROP [A-Z ]*IF EXISTS|ALTER TABLE [\w.]+\s+(ADD COLUMN IF NOT EXISTS|MODIFY (COLUMN|QUERY)))\s/,
+          /^(CREATE [A-Z ]*IF NOT EXISTS|CREATE OR REPLACE VIEW|DROP [A-Z ]*IF EXISTS|ALTER TABLE [\w.]+\s+(ADD COLUMN IF NOT EXISTS|MODIFY (COLUMN|QUERY|SETTING)))\s/,
         )
     }
   })

@@ -16,12 +16,22 @@ export interface StoreOptions {
   readonly queryConnections?: number
   /** Server: a statement without an answer for so long counts as unanswered, default 120,000. */
   readonly requestTimeoutMs?: number
+  /** Embedded: told what it does by itself, in words for a log. */
+  readonly onNotice?: (text: string) => void
 }
 
 /** Opens the store that the settings name. @throws StoreUnavailable when the embedded one cannot be opened */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { url, cluster = '', dataDir, role = 'all', queryConnections = 2, requestTimeoutMs = 120_000 } = options
+  const {
+    url,
+    cluster = '',
+    dataDir,
+    role = 'all',
+    queryConnections = 2,
+    requestTimeoutMs = 120_000,
+    onNotice,
+  } = options
   if (url) return new ClickHouseStore(openServerEngine({ url, requestTimeoutMs }), cluster)
   if (cluster) throw new Error('a cluster needs a ClickHouse server: the embedded engine has no replicas')
-  return new ClickHouseStore(await openEmbeddedEngine({ dataDir, role, queryConnections }))
+  return new ClickHouseStore(await openEmbeddedEngine({ dataDir, role, queryConnections, onNotice }))
 }

@@ -26,6 +26,7 @@ const store = await openStore({
   cluster: settings.MILLRACE_CLICKHOUSE_CLUSTER,
   dataDir: settings.MILLRACE_DATA_DIR,
   role: 'write',
+  onNotice: (text) => logger.warn(text),
 })
 const config = await openConfig(log, { reach: AT_ONCE, logger })
 const asideDir = asideDirOf(settings)

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { freePort, hitId, type Product, pageView, postHits, query, startProduct, waitUntil } from '@millrace/testing'
 import { type CheckReport, tableOf } from '../check/findings.ts'
 import { runCheck } from '../check/run-check.ts'
@@ -60,8 +61,11 @@ export interface Shortage {
   readonly title: string
   /** Beneath the data folder; '' is everything. */
   readonly paths: readonly string[]
-  /** No byte can be written; or a write takes half of its bytes and then none; or only a sync fails. */
-  readonly how: 'full' | 'half' | 'sync'
+  /**
+   * No file can be made and no byte be written; or files can be made; or a write takes half of its bytes and then none; or
+   * only a sync fails.
+   */
+  readonly how: 'full' | 'byte' | 'half' | 'sync'
   /** What the product writes of it, where hits have another place to wait in; else their senders are told. */
   readonly said?: RegExp
 }
@@ -128,6 +132,18 @@ function fillWith(path: string): void {
   } finally {
     closeSync(fd)
   }
+}
+
+/** Merges parts in a process of its own while no byte can be written. Gives what it says. @throws Error when it fails */
+export function mergeOn({ folder, env }: Disk): unknown {
+  const entry = fileURLToPath(new URL('./merge.child.ts', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=source', '--import', 'tsx', entry, join(folder, DATA)],
+    { encoding: 'utf8', env: { ...process.env, ...env } },
+  )
+  if (status !== 0) throw new Error(`the process ended with ${status}:\n${stderr.slice(-3_000)}`)
+  return JSON.parse(stdout)
 }
 
 /** The running product on a disk that becomes full at the word of a test. */

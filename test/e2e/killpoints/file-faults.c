@@ -12,8 +12,8 @@
  * FAULTS_LOG      every operation that counts is a line here: its kind, a space, the path; "begin" where the work begins,
  *                 "killed" before the kill
  * FAULTS_FULL     while this file exists, the disk is full for the paths that it names, one a line behind a word:
- *                 "full" no byte can be written; "half" a write takes half, and others into the same file none until it
- *                 is cut; "sync" only a sync fails
+ *                 "full" no file can be made and no byte be written; "byte" files can be made, but no byte be written;
+ *                 "half" a write takes half, and others into the same file none until it is cut; "sync" only a sync fails
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -172,7 +172,7 @@ static bool passes(const char *kind, const char *path, bool is_write) {
   return tear;
 }
 
-enum shortage { ROOM, FULL, HALF, SYNC };
+enum shortage { ROOM, FULL, BYTE, HALF, SYNC };
 
 /* What the file FAULTS_FULL says of a path. */
 static enum shortage shortage_of(const char *path) {
@@ -187,7 +187,7 @@ static enum shortage shortage_of(const char *path) {
   for (char *at = text; *at && found == ROOM;) {
     size_t end = strcspn(at, "\n");
     if (end > 5 && begins(path, at + 5, end - 5))
-      found = *at == 'f' ? FULL : *at == 'h' ? HALF : SYNC;
+      found = *at == 'f' ? FULL : *at == 'b' ? BYTE : *at == 'h' ? HALF : SYNC;
     at += end + (at[end] == '\n');
   }
   errno = saved;
@@ -202,7 +202,7 @@ static int no_space(void) {
 /* Bytes that a write of so many may take; -1 when none. */
 static ssize_t allowance(int fd, const char *path, size_t bytes) {
   enum shortage shortage = shortage_of(path);
-  if (shortage == FULL) return no_space();
+  if (shortage == FULL || shortage == BYTE) return no_space();
   if (fd < 0 || fd >= FDS) return (ssize_t)bytes;
   if (shortage != HALF) half_done[fd] = false;
   if (shortage != HALF || bytes < 2) return (ssize_t)bytes;
