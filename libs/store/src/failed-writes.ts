@@ -5,7 +5,7 @@ import { StoreRefused, StoreUnavailable } from './store.ts'
 import { toStoreError } from './store-error.ts'
 
 /** How often the engine is asked while nobody inserts, as merges write too. Far below old_parts_lifetime of the tables. */
-const ASK_MS = 2_000
+const ASK_MS = 5_000
 /** How long a table that is still read is waited for, before whoever waits is told; and how often it is tried. */
 const PATIENCE_MS = 5_000
 const READ_MS = 50
