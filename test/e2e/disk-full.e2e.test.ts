@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Product } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { buildFaults } from './killpoints/build-faults.ts'
-import { FullDisk, HITS, mergeOn, preloadedDisk, type Shortage, smallDisk } from './killpoints/disk-full.ts'
+import { FullDisk, HITS, preloadedDisk, type Shortage, smallDisk, writeOn } from './killpoints/disk-full.ts'
 
 const faults = buildFaults()
 const library = 'library' in faults ? faults.library : ''
@@ -70,17 +70,22 @@ describe.skipIf(why !== '')(`with a full disk${why}`, { timeout: 300_000 }, () =
   })
 })
 
-it.skipIf(why !== '')(`loses nothing by a merge whose file cannot be written${why}`, { timeout: 120_000 }, (test) => {
-  const disk = preloadedDisk(library)
-  test.onTestFinished(() => disk.remove())
-  const rows = [{ rows: '300', different: '300', site: 'blog' }]
-  const notice = expect.stringMatching(/^[1-9][0-9]* writes to files of the embedded ClickHouse failed/)
-  expect(mergeOn(disk)).toEqual({
-    told: expect.stringContaining('could not write a file'),
-    notices: [notice, notice],
-    ...{ afterStatement: rows, afterMerge: rows },
-  })
-})
+it.skipIf(why !== '')(
+  `keeps nothing of an insert and loses nothing by a merge whose files cannot be written${why}`,
+  { timeout: 120_000 },
+  (test) => {
+    const disk = preloadedDisk(library)
+    test.onTestFinished(() => disk.remove())
+    const rows = [{ rows: '300', different: '300', site: 'blog' }]
+    const notice = expect.stringMatching(/^[1-9][0-9]* writes to files of the embedded ClickHouse failed/)
+    expect(writeOn(disk)).toEqual({
+      failing: expect.stringContaining('FUNCTION_THROW_IF_VALUE_IS_NON_ZERO'),
+      told: expect.stringContaining('could not write a file'),
+      ...{ afterFailing: rows, afterStatement: rows, afterMerge: rows },
+      notices: [notice, notice, notice],
+    })
+  },
+)
 
 describe('on a small file system', { timeout: 300_000 }, () => {
   it('answers 503 with Retry-After when it is full, goes on by itself, and has every accepted hit once', async (test) => {

@@ -76,7 +76,8 @@ class EmbeddedEngine implements Engine {
     this.#lanes = lanes
   }
 
-  query<Row>(sql: string, options: QueryOptions): Promise<Row[]> {
+  async query<Row>(sql: string, options: QueryOptions): Promise<Row[]> {
+    this.#lanes.writes?.assertLoaded()
     return typed(this.#leastBusy().rows<Row>(sql, options))
   }
 

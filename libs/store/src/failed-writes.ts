@@ -26,6 +26,7 @@ export class FailedWrites {
   #seen = 0
   /** How often the count was found to have grown. */
   #noticed = 0
+  #loaded = true
   /** Not attached again yet. */
   readonly #detached = new Set<string>()
   #turn: Promise<void> = Promise.resolve()
@@ -39,16 +40,24 @@ export class FailedWrites {
   }
 
   /**
-   * Runs a statement that writes. @throws StoreUnavailable when any write of the engine failed meanwhile: what the statement
-   * wrote may be gone
+   * Runs a statement that writes, and undoes what its failed writes left, also when it fails itself.
+   * @throws StoreUnavailable when any write of the engine failed meanwhile: what the statement wrote may be gone
    */
   async during<T>(statement: () => Promise<T>): Promise<T> {
     const before = this.#noticed
-    const result = await statement()
+    const result = await statement().catch(async (error: unknown) => {
+      await this.#check()
+      throw error
+    })
     await this.#check()
     if (this.#noticed !== before)
       throw new StoreUnavailable('The embedded ClickHouse could not write a file: is the disk full?')
     return result
+  }
+
+  /** @throws StoreUnavailable while a table may still hold what a failed write left: nobody is to take it for stored */
+  assertLoaded(): void {
+    if (!this.#loaded) throw new StoreUnavailable('The embedded ClickHouse loads its tables anew')
   }
 
   async close(): Promise<void> {
@@ -59,7 +68,10 @@ export class FailedWrites {
   /** One at a time. @throws errors of the engine; the tables are loaded with the next call then */
   #check(): Promise<void> {
     const result = this.#turn.then(() => this.#loadIfFailed())
-    this.#turn = result.catch(() => undefined)
+    const note = (loaded: boolean) => () => {
+      this.#loaded = loaded
+    }
+    this.#turn = result.then(note(true), note(false))
     return result
   }
 
@@ -67,6 +79,7 @@ export class FailedWrites {
     const failed = await this.#failedWrites()
     if (failed !== this.#seen) {
       this.#noticed += 1
+      this.#loaded = false
       for (const name of await this.#tables()) this.#detached.add(name)
       this.#onNotice(
         `${failed - this.#seen} writes to files of the embedded ClickHouse failed: its tables are loaded anew`,

@@ -134,9 +134,9 @@ function fillWith(path: string): void {
   }
 }
 
-/** Merges parts in a process of its own while no byte can be written. Gives what it says. @throws Error when it fails */
-export function mergeOn({ folder, env }: Disk): unknown {
-  const entry = fileURLToPath(new URL('./merge.child.ts', import.meta.url))
+/** Inserts and merges in a process of its own while no byte can be written. Gives what it says. @throws Error when it fails */
+export function writeOn({ folder, env }: Disk): unknown {
+  const entry = fileURLToPath(new URL('./store.child.ts', import.meta.url))
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--conditions=source', '--import', 'tsx', entry, join(folder, DATA)],

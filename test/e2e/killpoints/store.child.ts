@@ -2,9 +2,14 @@ import { writeFileSync } from 'node:fs'
 import { migrate, openStore } from '@millrace/store'
 import { waitUntil } from '@millrace/testing'
 
-/** Merges parts while no byte can be written, once as a statement that is checked and once as the engine does by itself. */
+/**
+ * Inserts and merges while no byte can be written: a statement that fails behind its first part, a merge as a statement, and
+ * one as the engine does them by itself.
+ */
 const dataDir = process.argv[2]!
 const full = process.env.FAULTS_FULL!
+const FAILING = `INSERT INTO millrace.hits (site, day, ko) SELECT 'blog', '2026-11-01', number + throwIf(number = 150)
+  FROM numbers(200) SETTINGS max_block_size = 100, min_insert_block_size_rows = 100, min_insert_block_size_bytes = 0`
 const MERGE = 'OPTIMIZE TABLE millrace.hits FINAL'
 
 const notices: string[] = []
@@ -27,17 +32,21 @@ async function whileFull<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-const told = await whileFull(() =>
-  store.command(MERGE).then(
-    () => 'nothing',
-    (error: Error) => error.message,
-  ),
-)
+const said = (sql: string) =>
+  whileFull(() =>
+    store.command(sql).then(
+      () => 'nothing',
+      (error: Error) => error.message,
+    ),
+  )
+const failing = await said(FAILING)
+const afterFailing = await rows()
+const told = await said(MERGE)
 const afterStatement = await rows()
 await whileFull(() => unchecked.command(MERGE))
 // Whoever met the part that is too short must not keep the table from being loaded.
 await unchecked.query('SELECT sum(cityHash64(*)) AS sum FROM millrace.hits').catch(() => undefined)
-await waitUntil('the failed writes are noticed', async () => notices.length === 2)
+await waitUntil('the failed writes are noticed', async () => notices.length === 3)
 const afterMerge = await waitUntil('the rows can be read', rows)
 await Promise.all([store.close(), unchecked.close()])
-process.stdout.write(JSON.stringify({ told, notices, afterStatement, afterMerge }))
+process.stdout.write(JSON.stringify({ failing, afterFailing, told, afterStatement, afterMerge, notices }))
