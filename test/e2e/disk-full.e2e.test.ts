@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Product } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { buildFaults } from './killpoints/build-faults.ts'
-import { FullDisk, HITS, preloadedDisk, type Shortage, smallDisk, writeOn } from './killpoints/disk-full.ts'
+import { FullDisk, HITS, preloadedDisk, runOn, type Shortage, smallDisk } from './killpoints/disk-full.ts'
 
 const faults = buildFaults()
 const library = 'library' in faults ? faults.library : ''
@@ -78,7 +78,7 @@ it.skipIf(why !== '')(
     test.onTestFinished(() => disk.remove())
     const rows = [{ rows: '300', different: '300', site: 'blog' }]
     const notice = expect.stringMatching(/^[1-9][0-9]* writes to files of the embedded ClickHouse failed/)
-    expect(writeOn(disk)).toEqual({
+    expect(runOn(disk, './store.child.ts')).toEqual({
       failing: expect.stringContaining('FUNCTION_THROW_IF_VALUE_IS_NON_ZERO'),
       told: expect.stringContaining('could not write a file'),
       ...{ afterFailing: rows, afterStatement: rows, afterMerge: rows },
@@ -97,5 +97,15 @@ describe('on a small file system', { timeout: 300_000 }, () => {
     await product.ready()
     for (let round = 0; round < 2; round++) await disk.refuseSome(product)
     expect(await disk.stopAndCheck()).toEqual([])
+  })
+
+  it('begins no statement that a full disk could cut off', async (test) => {
+    const small = smallDisk()
+    if ('missing' in small) return test.skip(small.missing)
+    onTestFinished(() => small.remove())
+    expect(runOn(small, './room.child.ts')).toEqual({
+      full: expect.stringMatching(/^Less than 16 MB are free in /),
+      room: 'nothing',
+    })
   })
 })

@@ -40,12 +40,12 @@ export async function openEmbeddedEngine(options: EmbeddedOptions): Promise<Engi
   const openLane = () => new EmbeddedLane(createChdbConnection({ path }) as unknown as EmbeddedConnection)
   try {
     const queries = Array.from({ length: role === 'write' ? 1 : queryConnections }, openLane)
+    const admin = openLane()
     const inserts = role === 'read' ? null : openLane()
     if (inserts) emptySpool(spool)
-    const admin = openLane()
     lowerMerges()
-    const writes = inserts ? new FailedWrites(admin, onNotice) : null
-    return new EmbeddedEngine({ queries, inserts, admin, writes, spool })
+    const writing = inserts && { lane: inserts, failed: new FailedWrites(admin, onNotice) }
+    return new EmbeddedEngine({ queries, admin, writing, spool })
   } catch (error) {
     throw new StoreUnavailable(
       `The embedded ClickHouse cannot open ${path} (does another process use it?): ${(error as Error).message}`,
@@ -61,11 +61,10 @@ function emptySpool(spool: string): void {
 
 interface Lanes {
   readonly queries: readonly EmbeddedLane[]
-  readonly inserts: EmbeddedLane | null
   /** For what must not wait behind queries and inserts: the clock, KILL, statements about the schema. */
   readonly admin: EmbeddedLane
-  /** Null where nothing is inserted. */
-  readonly writes: FailedWrites | null
+  /** Where inserts run, and what looks after all writes; null where nothing is inserted. */
+  readonly writing: { readonly lane: EmbeddedLane; readonly failed: FailedWrites } | null
   readonly spool: string
 }
 
@@ -77,16 +76,16 @@ class EmbeddedEngine implements Engine {
   }
 
   async query<Row>(sql: string, options: QueryOptions): Promise<Row[]> {
-    this.#lanes.writes?.assertLoaded()
+    this.#lanes.writing?.failed.assertLoaded()
     return typed(this.#leastBusy().rows<Row>(sql, options))
   }
 
   async command(sql: string, options: CommandOptions): Promise<void> {
-    const { writes, spool } = this.#lanes
+    const { writing, spool } = this.#lanes
     const run = () => this.#leastBusy().run(sql, options)
-    if (!writes) return typed(run())
+    if (!writing) return typed(run())
     await typed(assertRoom(spool))
-    await typed(writes.during(run))
+    await typed(writing.failed.during(run))
   }
 
   inspect<Row>(sql: string): Promise<Row[]> {
@@ -94,24 +93,25 @@ class EmbeddedEngine implements Engine {
   }
 
   async insert(statement: InsertStatement, blocks: readonly Buffer[], signal: AbortSignal): Promise<void> {
-    const { inserts, writes, spool } = this.#lanes
-    if (!inserts || !writes) throw new StoreUnavailable('This store was opened for reading only')
+    const { writing, spool } = this.#lanes
+    if (!writing) throw new StoreUnavailable('This store was opened for reading only')
     const path = join(spool, `${randomUUID()}.native`)
     try {
       await typed(writeBlocks(path, blocks))
       const from = `file(${literal(path)}, 'Native', ${literal(statement.structure)})`
       const select = statement.select ? statement.select(from) : `SELECT ${statement.columns} FROM ${from}`
-      const run = () => inserts.run(`INSERT INTO ${statement.into} ${select}`, { settings: statement.settings, signal })
-      await typed(writes.during(run))
+      const run = () =>
+        writing.lane.run(`INSERT INTO ${statement.into} ${select}`, { settings: statement.settings, signal })
+      await typed(writing.failed.during(run))
     } finally {
       await rm(path, { force: true }).catch(() => undefined)
     }
   }
 
   async close(): Promise<void> {
-    const { queries, inserts, admin, writes } = this.#lanes
-    await writes?.close()
-    await Promise.all([...queries, ...(inserts ? [inserts] : []), admin].map((lane) => lane.close()))
+    const { queries, admin, writing } = this.#lanes
+    await writing?.failed.close()
+    await Promise.all([...queries, ...(writing ? [writing.lane] : []), admin].map((lane) => lane.close()))
   }
 
   #leastBusy(): EmbeddedLane {

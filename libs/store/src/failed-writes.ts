@@ -22,10 +22,8 @@ export class FailedWrites {
   readonly #lane: Pick<EmbeddedLane, 'rows' | 'run'>
   readonly #onNotice: (text: string) => void
   readonly #timer: NodeJS.Timeout
-  /** Of the engine's count; it begins with the process. */
+  /** The engine's count when it was last looked at; it begins with the process. */
   #seen = 0
-  /** How often the count was found to have grown. */
-  #noticed = 0
   #loaded = true
   /** Not attached again yet. */
   readonly #detached = new Set<string>()
@@ -44,13 +42,13 @@ export class FailedWrites {
    * @throws StoreUnavailable when any write of the engine failed meanwhile: what the statement wrote may be gone
    */
   async during<T>(statement: () => Promise<T>): Promise<T> {
-    const before = this.#noticed
+    const before = this.#seen
     const result = await statement().catch(async (error: unknown) => {
       await this.#check()
       throw error
     })
     await this.#check()
-    if (this.#noticed !== before)
+    if (this.#seen !== before)
       throw new StoreUnavailable('The embedded ClickHouse could not write a file: is the disk full?')
     return result
   }
@@ -78,7 +76,6 @@ export class FailedWrites {
   async #loadIfFailed(): Promise<void> {
     const failed = await this.#failedWrites()
     if (failed !== this.#seen) {
-      this.#noticed += 1
       this.#loaded = false
       for (const name of await this.#tables()) this.#detached.add(name)
       this.#onNotice(

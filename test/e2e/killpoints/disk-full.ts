@@ -134,9 +134,9 @@ function fillWith(path: string): void {
   }
 }
 
-/** Inserts and merges in a process of its own while no byte can be written. Gives what it says. @throws Error when it fails */
-export function writeOn({ folder, env }: Disk): unknown {
-  const entry = fileURLToPath(new URL('./store.child.ts', import.meta.url))
+/** Runs a file beside this one in a process of its own, on this disk. Gives what it says. @throws Error when it fails */
+export function runOn({ folder, env }: Disk, child: string): unknown {
+  const entry = fileURLToPath(new URL(child, import.meta.url))
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--conditions=source', '--import', 'tsx', entry, join(folder, DATA)],

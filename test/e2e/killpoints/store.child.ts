@@ -46,7 +46,7 @@ const afterStatement = await rows()
 await whileFull(() => unchecked.command(MERGE))
 // Whoever met the part that is too short must not keep the table from being loaded.
 await unchecked.query('SELECT sum(cityHash64(*)) AS sum FROM millrace.hits').catch(() => undefined)
-await waitUntil('the failed writes are noticed', async () => notices.length === 3)
+await waitUntil('the failed writes are noticed', () => notices.length === 3)
 const afterMerge = await waitUntil('the rows can be read', rows)
 await Promise.all([store.close(), unchecked.close()])
 process.stdout.write(JSON.stringify({ failing, afterFailing, told, afterStatement, afterMerge, notices }))
