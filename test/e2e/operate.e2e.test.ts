@@ -138,6 +138,22 @@ test('a backup that is made while hits come in has each that was accepted before
   expect(new Set(answered)).toEqual(new Set([...answered, ...ids]))
 })
 
+test('a backup that cannot be written says why, and leaves what is there alone', async () => {
+  const missing = await millrace('backup', join(folder, 'no', 'such.tar'), '--url', product.url)
+  expect(missing).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^millrace: the backup cannot be written: ENOENT/),
+  })
+  const taken = join(folder, 'taken.tar')
+  writeFileSync(`${taken}.partial`, 'of somebody else')
+  const refused = await millrace('backup', taken, '--url', product.url)
+  expect(refused).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('taken.tar.partial exists: another backup'),
+  })
+  expect(readFileSync(`${taken}.partial`, 'utf8')).toBe('of somebody else')
+})
+
 test('a backup holds no address, no user agent and no salt', async () => {
   const bytes = readFileSync(archive)
   expect(bytes.includes('198.18.')).toBe(false)
@@ -168,6 +184,8 @@ test('a backup that is cut off, or no backup, is refused, and what is there of i
   const started = startProduct({ dataDir: target, port: await freePort() })
   expect(await started.exited).toEqual({ code: 1, signal: null })
   expect(started.lines.map(({ text }) => text).join()).toContain('a restore into')
+  expect(await millrace('restore', archive, '--data-dir', target, '--quiet')).toMatchObject({ code: 0, stderr: '' })
+  expect((await verified('--data-dir', target)).ok).toBe(true)
   expect((await millrace('restore', archive, '--data-dir', restored)).stderr).toContain('is not empty')
   expect(
     (await millrace('restore', fileURLToPath(import.meta.url), '--data-dir', join(folder, 'none'))).stderr,

@@ -17,16 +17,18 @@ import { readTar, type TarEntry } from './tar.ts'
 
 /** Stands in a data folder while a backup is restored into it. */
 const UNFINISHED = 'restore-unfinished'
+const LOG = 'log'
 
 /** @throws Error when a restore into the folder was interrupted: what is in it is not whole */
 export function assertRestored(dataDir: string): void {
   if (existsSync(join(dataDir, UNFINISHED)))
-    throw new Error(`a restore into ${dataDir} was interrupted: empty the folder, and restore the backup again`)
+    throw new Error(`a restore into ${dataDir} was interrupted: restore the backup again`)
 }
 
 /**
  * Makes a data folder of a backup. The log in it is new, and of the next epoch, so that no position of the old one speaks for
- * it. @throws Error when the folder holds something, or the archive is no whole backup; the folder is then left unfinished
+ * it. What a restore that failed or was interrupted has left in the folder goes first.
+ * @throws Error when the folder holds something else, or the archive is no whole backup; the folder is then left unfinished
  */
 export async function restoreBackup(
   from: Readable,
@@ -34,8 +36,10 @@ export async function restoreBackup(
   progress: (bytes: number) => void,
 ): Promise<BackupManifest> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const found = readdirSync(dataDir).filter((name) => name !== UNFINISHED)
-  if (found.length > 0) throw new Error(`${dataDir} is not empty: restore into a new folder`)
+  if (existsSync(join(dataDir, UNFINISHED)))
+    for (const name of [CLICKHOUSE, LOG]) rmSync(join(dataDir, name), { recursive: true, force: true })
+  if (readdirSync(dataDir).some((name) => name !== UNFINISHED))
+    throw new Error(`${dataDir} is not empty: restore into a new folder`)
   writeFileSync(join(dataDir, UNFINISHED), '', { mode: 0o600 })
   const { manifest, config } = await unpack(from, dataDir, progress)
   await makeLog(dataDir, manifest, config)
@@ -106,7 +110,7 @@ async function assertComplete(dataDir: string, { hits, sessions }: BackupManifes
 }
 
 async function makeLog(dataDir: string, { epoch, partitions }: BackupManifest, config: ConfigRecords): Promise<void> {
-  const dir = join(dataDir, 'log')
+  const dir = join(dataDir, LOG)
   beginEpoch(dir, epoch + 1)
   const log = await openEmbeddedLog({ dir, topics: TOPICS, hitPartitions: partitions, retentionHeld: true })
   try {

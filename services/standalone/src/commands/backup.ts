@@ -1,7 +1,8 @@
-import { createWriteStream, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync, type WriteStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { uncountedPartition } from '../admin/counted.ts'
 import { TarWriter } from '../backup/tar.ts'
 import { prepareBackup, writeBackup } from '../backup/write-backup.ts'
@@ -38,17 +39,39 @@ ${settingsHelp(OPERATOR_COMMAND)}`,
     const path = pathOf(resolve(file))
     if (existsSync(path)) throw new Error(`${path} exists already: name another file`)
     const partial = `${path}.partial`
+    const out = (await create(partial)).createWriteStream({ flush: true })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        rmSync(partial, { force: true })
+        process.exit(1)
+      })
+    }
     try {
-      const bytes = await write(settings, values, partial)
+      await write(settings, values, out)
       renameSync(partial, path)
-      console.log(`backup of ${megabytes(bytes)} in ${path}`)
+      console.log(`backup of ${megabytes(out.bytesWritten)} in ${path}`)
     } catch (error) {
       rmSync(partial, { force: true })
-      throw error
+      // A file's error names the call that failed; what came over the network and ended early does not.
+      const failed = out.errored as NodeJS.ErrnoException | null
+      throw failed?.syscall ? notWritten(failed) : error
     }
     process.exit(0) // what is left of the engine's threads must not keep the process
   },
 }
+
+/** @throws Error when the file cannot be made, or is there already */
+async function create(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new Error(`${path} exists: another backup is being written there, or was killed; remove it if none is`)
+    throw notWritten(error as Error)
+  }
+}
+
+const notWritten = ({ message }: Error): Error => new Error(`the backup cannot be written: ${message}`)
 
 function pathOf(path: string): string {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
@@ -57,13 +80,11 @@ function pathOf(path: string): string {
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 
-/** Bytes that were written. */
-async function write(settings: OperatorSettings, values: OptionValues, path: string): Promise<number> {
+async function write(settings: OperatorSettings, values: OptionValues, out: WriteStream): Promise<void> {
   const { url, 'data-dir': dataDir, quiet } = values as { url?: string; 'data-dir'?: string; quiet?: boolean }
   const tell = (text: string): void => {
     if (!quiet) console.error(`backup: ${text}`)
   }
-  const out = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })
   const timer = setInterval(() => tell(megabytes(out.bytesWritten)), PROGRESS_MS)
   try {
     const instance = await findInstance(settings, url, dataDir)
@@ -79,14 +100,9 @@ async function write(settings: OperatorSettings, values: OptionValues, path: str
     clearInterval(timer)
     out.destroy()
   }
-  return out.bytesWritten
 }
 
-async function writeOfFolder(
-  settings: OperatorSettings,
-  dataDir: string | undefined,
-  out: ReturnType<typeof createWriteStream>,
-): Promise<void> {
+async function writeOfFolder(settings: OperatorSettings, dataDir: string | undefined, out: WriteStream): Promise<void> {
   if (settings.MILLRACE_LOG !== 'embedded' || settings.MILLRACE_CLICKHOUSE_URL !== '')
     throw new Error('only a standalone folder is backed up: Kafka and ClickHouse have tools of their own')
   const place = await openWhole(settings, dataDir)
@@ -99,10 +115,8 @@ async function writeOfFolder(
       hold: async () => ({ release: () => undefined }),
       completeUntil: async () => Date.now(),
     })
-    const done = new Promise<void>((resolve, reject) => out.once('finish', resolve).once('error', reject))
-    await writeBackup(backup, new TarWriter(out)).finally(() => backup.release())
-    out.end()
-    await done
+    const archived = writeBackup(backup, new TarWriter(out)).finally(() => backup.release())
+    await Promise.all([finished(out), archived.then(() => out.end())])
   } finally {
     await place.close()
   }
