@@ -25,6 +25,7 @@ const COMMANDS = {
       'kafka',
       'query',
       'sql-load',
+      'verify',
       'overload',
       'ratios',
     ]),

@@ -207,6 +207,20 @@ test('resume says that nothing is missing', async () => {
   expect(existsSync(archive)).toBe(true)
 })
 
+test('a stop breaks off a comparison that runs, and says so', async () => {
+  const headers = { 'content-type': 'application/json' }
+  const { body } = await fetch(`${product.url}/v1/verify`, { method: 'POST', headers, body: '{}' })
+  const lines = body!.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]()
+  let answer = (await lines.next()).value as string
+  expect(answer).toContain('"progress"')
+  const stopped = product.stop()
+  for (let next = await lines.next(); !next.done; next = await lines.next()) answer += next.value
+  enough = true
+  // A comparison of so few rows may have ended in the same moment.
+  expect(answer).toMatch(/\{"(error":"the comparison was broken off"|report":.*)\}\n$/)
+  expect(await stopped).toEqual({ code: 0, signal: null })
+})
+
 async function sql(text: string): Promise<string[]> {
   const answer = await fetch(`${product.url}/v1/sql`, { method: 'POST', body: text })
   const body = await answer.text()

@@ -203,7 +203,8 @@ export async function recount(
         for (const hit of stream.addRecord(record)) {
           if (settings.onSession) totals.verdicts[hit.verdict as CountedVerdict] += 1
           else countHit(totals, hit)
-          await onHit(hit)
+          const told = onHit(hit)
+          if (told) await told
         }
       }
       if (settings.onSession) for (const session of stream.takeFinished()) settings.onSession(session)
@@ -300,6 +301,8 @@ interface Sender {
   uncertainUntil: number
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
 class PartitionRecount {
   readonly #kp: number
   readonly #settings: RecountSettings
@@ -366,36 +369,40 @@ class PartitionRecount {
   #addHit(record: RawRecord, ki: number, line: Line, raw: unknown): ExpectedHit {
     const read = readHit(raw)
     if (typeof read === 'string') return this.#dead(record, ki, line, read)
+    const { site, userAgent, receivedAt } = line
+    const { type, hitId, interactive, pageId, engagedMs } = read
     const stored = this.#settings.storedOf?.(this.#kp, record.offset, ki)
-    const { hostname, path, arrival } = stored ?? read
-    const hit = { ...read, hostname, path, ...(read.type !== 'engagement' && { arrival }) }
+    const { hostname, path } = stored ?? read
+    const arrival = type === 'engagement' ? read.arrival : (stored ?? read).arrival
     const time = occurredAt(line, (raw as { created_at?: number }).created_at)
     const sender = this.#sender(line)
-    const botReason = stored?.botReason ?? (this.#settings.botReason ?? defaultBotReason)(line.userAgent)
+    const botReason = stored?.botReason ?? (this.#settings.botReason ?? defaultBotReason)(userAgent)
     const isMarked = botReason !== '' && botReason !== FLOOD
-    const day = this.#days.dayOf(line.site, time)
-    const expected = {
-      ...{ kp: this.#kp, ko: record.offset, ki, site: line.site, type: hit.type, hitId: hit.hitId },
-      ...{ verdict: 'keep' as const, reason: '', late: false, time, receivedAt: line.receivedAt, day },
-      ...{ hostname: hit.hostname, path: hit.path, visitor: this.#visitor(sender, day), session: 0 },
-      isBot: isMarked,
-      isCertain: !this.#settings.isCut || this.#streamTime - this.#beganAt > DEDUP_MS,
-    }
-    const firstKept = sender.kept.get(hit.hitId)
-    if (firstKept !== undefined && firstKept >= this.#streamTime - DEDUP_MS)
-      return { ...expected, verdict: 'duplicate' }
-    sender.kept.set(hit.hitId, line.receivedAt)
+    const day = this.#days.dayOf(site, time)
 
-    if (this.#streamTime - time > LATENESS_MS) return { ...expected, late: true }
+    const expected = this.#placed(record, ki, line)
+    Object.assign(expected, { type, hitId, hostname, path, time, day, isBot: isMarked })
+    expected.visitor = this.#visitor(sender, day)
+    expected.isCertain = !this.#settings.isCut || this.#streamTime - this.#beganAt > DEDUP_MS
+    const firstKept = sender.kept.get(hitId)
+    if (firstKept !== undefined && firstKept >= this.#streamTime - DEDUP_MS) {
+      expected.verdict = 'duplicate'
+      return expected
+    }
+    sender.kept.set(hitId, receivedAt)
+
+    expected.late = this.#streamTime - time > LATENESS_MS
+    if (expected.late) return expected
 
     const isCertain = this.#isCertain(sender, time) && expected.isCertain
-    const sessionHit = { ...hit, time, receivedAt: line.receivedAt }
-    const kind = isMarked ? 'bot' : this.#kindOf(sender, sessionHit, day)
-    const session =
-      this.#join(sender, sessionHit, kind, day) ?? this.#openSession(sender, sessionHit, kind, day, isCertain)
-    const found = { ...expected, isBot: kind !== 'person' }
-    if (!session) return { ...found, isCertain }
-    return { ...found, visitor: session.visitor, session: session.number, isCertain: session.isCertain }
+    const hit = { type, hitId, hostname, path, interactive, pageId, engagedMs, arrival, time, receivedAt }
+    const kind = isMarked ? 'bot' : this.#kindOf(sender, hit, day)
+    const session = this.#join(sender, hit, kind, day) ?? this.#openSession(sender, hit, kind, day, isCertain)
+    expected.isBot = kind !== 'person'
+    expected.visitor = session?.visitor ?? expected.visitor
+    expected.session = session?.number ?? 0
+    expected.isCertain = session?.isCertain ?? isCertain
+    return expected
   }
 
   /** Of a hit that nothing else marks: part of a flood when one goes on, or when the session that it would join is one. */
@@ -419,28 +426,34 @@ class PartitionRecount {
   }
 
   #dead(record: RawRecord, ki: number, line: { site: string; receivedAt: number }, reason: string): ExpectedHit {
-    const { site, receivedAt } = line
+    const dead = this.#placed(record, ki, line)
+    dead.verdict = 'dead'
+    dead.reason = reason
+    dead.day = this.#days.dayOf(line.site, line.receivedAt)
+    return dead
+  }
+
+  /** Where a hit is and when it came, with nothing read of it yet. */
+  #placed({ offset }: RawRecord, ki: number, line: { site: string; receivedAt: number }): Mutable<ExpectedHit> {
     return {
-      ...{
-        kp: this.#kp,
-        ko: record.offset,
-        ki,
-        site,
-        type: 'page_view',
-        hitId: '',
-        verdict: 'dead',
-        reason,
-        late: false,
-      },
-      ...{
-        time: receivedAt,
-        receivedAt,
-        day: this.#days.dayOf(site, receivedAt),
-        isBot: false,
-        hostname: '',
-        path: '',
-      },
-      ...{ visitor: '', session: 0, isCertain: true },
+      kp: this.#kp,
+      ko: offset,
+      ki,
+      site: line.site,
+      type: 'page_view',
+      hitId: '',
+      verdict: 'keep',
+      reason: '',
+      late: false,
+      time: line.receivedAt,
+      receivedAt: line.receivedAt,
+      day: 0,
+      isBot: false,
+      hostname: '',
+      path: '',
+      visitor: '',
+      session: 0,
+      isCertain: true,
     }
   }
 
@@ -578,18 +591,21 @@ class PartitionRecount {
     const isBounce =
       views.length > 0 && samePage && !events.some((event) => event.interactive) && engagedMs < BOUNCE_ENGAGED_MS
     return {
-      ...{
-        number,
-        site: sender.site,
-        visitor,
-        isBot: kind !== 'person',
-        day: this.#days.dayOf(sender.site, start),
-        start,
-        end,
-      },
-      ...{ pageViews: views.length, events: events.length, isBounce, engagedMs },
-      ...{ entryPath: byTime.at(0)?.path ?? '', exitPath: byTime.at(-1)?.path ?? '' },
-      ...{ kp: this.#kp, isCertain: session.isCertain },
+      number,
+      site: sender.site,
+      visitor,
+      isBot: kind !== 'person',
+      day: this.#days.dayOf(sender.site, start),
+      start,
+      end,
+      pageViews: views.length,
+      events: events.length,
+      isBounce,
+      engagedMs,
+      entryPath: byTime.at(0)?.path ?? '',
+      exitPath: byTime.at(-1)?.path ?? '',
+      kp: this.#kp,
+      isCertain: session.isCertain,
     }
   }
 }

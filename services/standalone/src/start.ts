@@ -25,7 +25,8 @@ import { latenessOf, paceAnswers } from './pace-answers.ts'
 import { type Pipeline, startPipeline } from './pipeline-client.ts'
 import { AT_ONCE, type Reach } from './reach.ts'
 import { isLoopback, type StandaloneSettings, spoolDirOf } from './settings.ts'
-import { clockFrom } from './threads.ts'
+import { clockFrom, forThread } from './threads.ts'
+import { openVerifier } from './verify/verify-client.ts'
 import { VERSION } from './version.ts'
 import { whileWaiting } from './while-waiting.ts'
 
@@ -116,7 +117,8 @@ export async function startStandalone(
   const rebuilds = registerRebuildApi({ server, store, config, settings, clock, completeUntil })
   const folders = { dataDir: settings.MILLRACE_DATA_DIR, spoolDir: spoolDirOf(settings) }
   const backup = isLocal(settings) ? { ...folders, completeUntil, hold: () => pipeline.hold() } : null
-  registerOperatorApi({ server, log, store, config, writer, settings, backup })
+  const verifier = openVerifier(forThread(settings), () => embedded?.port() ?? null, onFailure)
+  registerOperatorApi({ server, log, store, config, writer, verifier, backup })
   serveReference(server.app, VERSION)
   const url = await server.listen()
   if (embedded) releaseRetention(embedded, pipeline).catch(onFailure)
@@ -129,6 +131,7 @@ export async function startStandalone(
       pace?.close()
       backlog?.close()
       await server.close()
+      await verifier.idle()
       await sql.close()
       await rebuilds.close()
       await writer.close()
@@ -165,9 +168,8 @@ async function openParts(
   await ensureInstallation(log, config, reach, isLoopback(settings.MILLRACE_HOST) ? [FIRST_SITE] : [])
   // Before the pipeline's: the main thread has to load the embedded engine first.
   const { store } = await openMigratedStore(settings, 'read', reach)
-  const { MILLRACE_TRUSTED_PROXIES: _, MILLRACE_DATACENTER_NETWORKS: __, ...pipelineSettings } = settings
   const input = {
-    settings: pipelineSettings,
+    settings: forThread(settings),
     logPort: embedded?.port() ?? null,
     build: VERSION,
     clock: time?.clock.buffer ?? null,

@@ -1,10 +1,18 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { StandaloneSettings } from './settings.ts'
 
+/** Without the lists of networks, which cannot be cloned: a thread reads the one that it needs again. */
+export type ThreadSettings = Omit<StandaloneSettings, 'MILLRACE_TRUSTED_PROXIES' | 'MILLRACE_DATACENTER_NETWORKS'>
+
+/** The settings as they are given to a thread. */
+export function forThread(settings: StandaloneSettings): ThreadSettings {
+  const { MILLRACE_TRUSTED_PROXIES: _, MILLRACE_DATACENTER_NETWORKS: __, ...cloned } = settings
+  return cloned
+}
+
 /** What the pipeline thread is started with. */
 export interface PipelineInput {
-  /** Without the lists of networks, which cannot be cloned: the thread reads the one that it needs again. */
-  readonly settings: Omit<StandaloneSettings, 'MILLRACE_TRUSTED_PROXIES' | 'MILLRACE_DATACENTER_NETWORKS'>
+  readonly settings: ThreadSettings
   /** Line to the writer of the embedded log; null: the thread opens the log on Kafka. */
   readonly logPort: MessagePort | null
   readonly build: string

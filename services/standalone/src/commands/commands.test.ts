@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Command, OptionValues } from './command.ts'
 
@@ -26,7 +28,12 @@ const WRONG: readonly [name: string, values: OptionValues, words: readonly strin
   ['tail', { limit: '-1' }, ['hits.raw'], '--limit must be a whole number'],
   ['tail', { 'data-dir': '/no/such/folder' }, ['hits.raw'], 'holds no data'],
   ['backup', {}, [], 'say where to: millrace backup FILE'],
-  ['backup', { url: NOWHERE, quiet: true }, ['/tmp/millrace-no-such-backup.tar'], 'cannot be reached'],
+  [
+    'backup',
+    { url: NOWHERE, quiet: true },
+    [join(tmpdir(), `millrace-no-backup-${process.pid}.tar`)],
+    'cannot be reached',
+  ],
   ['backup', {}, ['/dev/null'], 'exists already'],
   ['restore', {}, [], 'say which backup'],
   ['restore', {}, ['/no/such/file'], 'is no file'],

@@ -7,7 +7,7 @@ import { MillraceError, TOPICS } from '@millrace/shared'
 import type { Store } from '@millrace/store'
 import { TarWriter } from '../backup/tar.ts'
 import { type BackupParts, prepareBackup, writeBackup } from '../backup/write-backup.ts'
-import { type VerifyParts, verify } from '../verify/verify.ts'
+import type { Verifier } from '../verify/verify-client.ts'
 import { acceptHoles } from './accept-holes.ts'
 import { OPERATOR_OPERATIONS } from './operations.ts'
 import { sendLines } from './send-lines.ts'
@@ -27,7 +27,7 @@ export interface OperatorApi {
   readonly store: Store
   readonly config: ConfigBook
   readonly writer: Pick<ConfigWriter, 'acceptGap'>
-  readonly settings: VerifyParts['settings']
+  readonly verifier: Pick<Verifier, 'verify'>
   /** null = the log or the store are not in this process's folder: their own tools back them up. */
   readonly backup: Omit<BackupParts, 'log' | 'store'> | null
 }
@@ -45,12 +45,9 @@ export function registerOperatorApi(api: OperatorApi): void {
     assertJson(request)
     const done = begin(running, 'verify')
     return sendLines(reply, closing.signal, async (write, signal) => {
-      const progress = (text: string): void => {
-        signal.throwIfAborted()
-        void write({ progress: text }).catch(() => undefined)
-      }
+      const progress = (text: string): void => void write({ progress: text }).catch(() => undefined)
       try {
-        await write({ report: await verify({ ...api, isLive: true, progress }) })
+        await write({ report: await api.verifier.verify(progress, signal) })
       } finally {
         done()
       }

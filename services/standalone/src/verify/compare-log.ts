@@ -18,7 +18,7 @@ const EQUAL = 'I5 hits equal the independent recount of the log'
 const SESSION = 'I5 sessions equal the independent recount of the log'
 const DAY_MS = 86_400_000
 /** Raw bytes whose rows are read by one query. */
-const PIECE_BYTES = 64 << 20
+const PIECE_BYTES = 16 << 20
 /** Their ids are one parameter, of which ClickHouse takes 128 KB over HTTP (http_max_field_value_size). */
 const PIECE_SESSIONS = 5_000
 const NO_SESSION = '0000000000000000'
@@ -93,7 +93,7 @@ class PartitionComparison {
         storedOf: (_kp, ko, ki) => this.#rows.get(`${ko}/${ki}`),
         onSession: (session) => this.#sessions.push(session),
       },
-      async (hit) => this.#compareHit(hit),
+      (hit) => this.#compareHit(hit),
     )
     await this.#compareSessions(0)
   }
@@ -107,6 +107,8 @@ class PartitionComparison {
       bytes += records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
       if (bytes < PIECE_BYTES) continue
       yield await this.#withRows(piece)
+      const { partition, below } = this.#bound
+      this.#parts.progress(`hits.raw, partition ${partition}: at raw offset ${records.at(-1)!.offset} of ${below - 1}`)
       piece = []
       bytes = 0
     }
