@@ -1,5 +1,6 @@
 /** /v1/verify, /v1/topics, /v1/backup, /v1/resume: what the commands of the same names ask of a running instance. */
 import { PassThrough } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ConfigBook, ConfigWriter } from '@millrace/config'
 import type { EventLog } from '@millrace/log'
 import { accessOf, describeRoutes, type FastifyReply, type FastifyRequest, type Server } from '@millrace/server'
@@ -59,7 +60,11 @@ export function registerOperatorApi(api: OperatorApi): void {
     const wanted = readTailRequest(request.params.topic, request.query as Record<string, unknown>)
     if (wanted.personal) logger.info({ audit: true, topic: wanted.topic }, 'personal data of a topic are shown')
     return sendLines(reply, closing.signal, async (write, signal) => {
-      for await (const record of tailTopic(api.log, wanted, signal)) await write({ record })
+      for await (const record of tailTopic(api.log, wanted, signal)) {
+        await write({ record })
+        // Hits and reports come in between: a record may hold thousands of rows.
+        await nextTurn()
+      }
     })
   })
 
