@@ -11,7 +11,7 @@ const ROWS = 'I2 a raw hit has one row'
 const PRESENT = 'I6 nothing below the plan is missing'
 const COLUMNS = new Set(['ko', 'site', 'day'])
 /** Rows that are compared by one query. */
-const PIECE_ROWS = 100_000
+const PIECE_ROWS = 200_000
 
 /** What an accepted record says of itself. */
 interface Link {

@@ -17,8 +17,8 @@ const ROW = 'I1 every raw hit of the log has its row'
 const EQUAL = 'I5 hits equal the independent recount of the log'
 const SESSION = 'I5 sessions equal the independent recount of the log'
 const DAY_MS = 86_400_000
-/** Raw bytes whose rows are read by one query. */
-const PIECE_BYTES = 16 << 20
+/** Raw bytes whose rows are read by one query: each reads all of its days, so the more rows there are, the fewer it should be. */
+const PIECE_BYTES = { least: 16 << 20, most: 64 << 20, perStoredRow: 16 }
 /** Their ids are one parameter, of which ClickHouse takes 128 KB over HTTP (http_max_field_value_size). */
 const PIECE_SESSIONS = 5_000
 const NO_SESSION = '0000000000000000'
@@ -100,12 +100,13 @@ class PartitionComparison {
 
   /** The records, each piece after its rows were read. */
   async *#batches(): AsyncGenerator<readonly StoredRecord[]> {
+    const enough = await this.#pieceBytes()
     let piece: StoredRecord[] = []
     let bytes = 0
     for await (const records of this.#read()) {
       piece.push(...records)
       bytes += records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
-      if (bytes < PIECE_BYTES) continue
+      if (bytes < enough) continue
       yield await this.#withRows(piece)
       const { partition, below } = this.#bound
       this.#parts.progress(`hits.raw, partition ${partition}: at raw offset ${records.at(-1)!.offset} of ${below - 1}`)
@@ -113,6 +114,15 @@ class PartitionComparison {
       bytes = 0
     }
     if (piece.length > 0) yield await this.#withRows(piece)
+  }
+
+  async #pieceBytes(): Promise<number> {
+    const { least, most, perStoredRow } = PIECE_BYTES
+    const [stored] = await this.#parts.store.query<{ n: string }>(
+      'SELECT count() AS n FROM millrace.hits WHERE kp = {kp:UInt32}',
+      { params: { kp: this.#bound.kp } },
+    )
+    return Math.min(most, Math.max(least, Number(stored!.n) * perStoredRow))
   }
 
   async *#read(): AsyncGenerator<readonly StoredRecord[]> {
