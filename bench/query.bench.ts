@@ -13,6 +13,7 @@ import { askReport } from '@millrace/aggregator'
 import { dayOfDate } from '@millrace/shared'
 import { migrate, openStore, type Store } from '@millrace/store'
 import { memoryOf } from './measure-process.ts'
+import { quantile } from './quantile.ts'
 import { fillSite } from './query/fill-site.ts'
 import { startIngest } from './query/ingest.ts'
 
@@ -148,9 +149,6 @@ async function measure(store: Store, times: number): Promise<Measured[]> {
   }
   return [...found].map(([one, rest]) => ({ one, ...rest }))
 }
-
-const quantile = (values: readonly number[], q: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN
 
 function tableOf(measured: readonly Measured[]): string {
   const rows = measured.map(({ one, source, times, cpu }) => {

@@ -14,6 +14,7 @@ import { keptBySite } from './kept-hits.ts'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
+import { quantile } from './quantile.ts'
 import { untilCounted } from './until-counted.ts'
 
 // Leave no process behind.
@@ -112,8 +113,6 @@ async function probe(product: Product, until: Promise<unknown>): Promise<number[
 
 const complete = (product: Product): Promise<void> => untilCounted(product.url, PROBE, 300_000)
 
-const quantile = (values: readonly number[], q: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN
 const count = (value: number): string => Math.round(value).toLocaleString('en')
 const ms = (value: number, digits = 0): string => `${value.toFixed(digits)} ms`
 

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { freePort, type Product, pageView, postHits, runMillrace, startProduct } from '@millrace/testing'
 import { spawnLoad } from './load/index.ts'
 import { memoryOf } from './measure-process.ts'
+import { quantile } from './quantile.ts'
 import { untilCounted } from './until-counted.ts'
 
 // Leave no process behind.
@@ -39,17 +40,14 @@ async function probe(product: Product, until: Promise<unknown>): Promise<{ times
     peakMb = Math.max(peakMb, memoryOf(product.pid).nowMb)
     await sleep(PAUSE_MS)
   }
-  return { times: times.sort((a, b) => a - b), peakMb }
+  return { times, peakMb }
 }
 
 const rows: string[] = []
 async function measure(name: string, product: Product, until: Promise<unknown>): Promise<void> {
   const { times, peakMb } = await probe(product, until)
-  const quantile = (q: number): string =>
-    `${(times[Math.min(times.length - 1, Math.floor(q * times.length))] ?? Number.NaN).toFixed(0)} ms`
-  rows.push(
-    `| ${[name, times.length, quantile(0.5), quantile(0.95), quantile(0.99), quantile(1), `${Math.round(peakMb)} MB`].join(' | ')} |`,
-  )
+  const quantiles = [0.5, 0.95, 0.99, 1].map((q) => `${quantile(times, q).toFixed(0)} ms`)
+  rows.push(`| ${[name, times.length, ...quantiles, `${Math.round(peakMb)} MB`].join(' | ')} |`)
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'millrace-bench-verify-'))

@@ -203,6 +203,7 @@ export async function recount(
         for (const hit of stream.addRecord(record)) {
           if (settings.onSession) totals.verdicts[hit.verdict as CountedVerdict] += 1
           else countHit(totals, hit)
+          // Whoever answers at once is not waited for: a turn of the queue for every hit takes longer than most of them.
           const told = onHit(hit)
           if (told) await told
         }
@@ -380,10 +381,11 @@ class PartitionRecount {
     const isMarked = botReason !== '' && botReason !== FLOOD
     const day = this.#days.dayOf(site, time)
 
-    const expected = this.#placed(record, ki, line)
-    Object.assign(expected, { type, hitId, hostname, path, time, day, isBot: isMarked })
-    expected.visitor = this.#visitor(sender, day)
-    expected.isCertain = !this.#settings.isCut || this.#streamTime - this.#beganAt > DEDUP_MS
+    const expected: Mutable<ExpectedHit> = {
+      ...this.#placed(record, ki, line),
+      ...{ type, hitId, hostname, path, time, day, isBot: isMarked, visitor: this.#visitor(sender, day) },
+      isCertain: !this.#settings.isCut || this.#streamTime - this.#beganAt > DEDUP_MS,
+    }
     const firstKept = sender.kept.get(hitId)
     if (firstKept !== undefined && firstKept >= this.#streamTime - DEDUP_MS) {
       expected.verdict = 'duplicate'

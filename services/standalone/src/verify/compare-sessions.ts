@@ -2,11 +2,10 @@
 import type { Store } from '@millrace/store'
 import type { Bounds } from './bounds.ts'
 import type { Findings } from './findings.ts'
+import { piecesOf } from './pieces.ts'
 import type { Rebuilt } from './rebuilt.ts'
 
 const CHECK = 'I5 sessions equal a recount of their hits'
-/** Hits that one query groups: bounds its memory. */
-const PIECE_HITS = 4_000_000
 const MAX_ROWS = 50
 
 export interface SessionParts {
@@ -40,8 +39,7 @@ const FIELDS: Readonly<Record<string, readonly [byHits: string, stored: string]>
  */
 export async function compareSessions(parts: SessionParts): Promise<void> {
   const { store, findings, progress } = parts
-  const [size] = await store.query<{ n: string }>('SELECT count() AS n FROM millrace.hits WHERE session_id != 0')
-  const pieces = Math.max(1, Math.ceil(Number(size!.n) / PIECE_HITS))
+  const pieces = await piecesOf(store, 'session_id != 0')
   for (let piece = 0; piece < pieces; piece++) {
     if (pieces > 1) progress(`sessions and their hits, part ${piece + 1} of ${pieces}`)
     const sql = joined(parts, pieces, piece)

@@ -54,8 +54,8 @@ export function openVerifier(
     worker ??= startThread()
     const send = (order: VerifyOrder, transferred: MessagePort[] = []): void => worker!.postMessage(order, transferred)
     const stop = (): void => send('stop')
-    signal.addEventListener('abort', stop, { once: true })
     const logPort = lineToLog()
+    signal.addEventListener('abort', stop, { once: true })
     try {
       return await new Promise<VerifyReport>((resolve, reject) => {
         current = { progress, resolve, reject }

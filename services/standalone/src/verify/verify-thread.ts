@@ -28,7 +28,7 @@ function progress(text: string): void {
   answer({ progress: text })
 }
 
-/** All that takes long asks the store, again and again. */
+/** All that takes long asks the store again and again, but for following the chain through a partition. */
 const whileWanted = (store: Store): VerifyParts['store'] => ({
   targets: () => store.targets(),
   query: async (sql, options) => {

@@ -7,12 +7,11 @@ import { compareLog } from './compare-log.ts'
 import { compareRollups } from './compare-rollups.ts'
 import { compareSessions } from './compare-sessions.ts'
 import { Findings, type VerifyReport } from './findings.ts'
+import { piecesOf } from './pieces.ts'
 import { readMarks } from './read-marks.ts'
 import { readRebuilt } from './rebuilt.ts'
 
 const MINUTE_MS = 60_000
-/** Hits that one query looks at: bounds its memory. */
-const PIECE_HITS = 4_000_000
 
 export interface VerifyParts {
   readonly log: EventLog
@@ -59,8 +58,7 @@ export async function verify(parts: VerifyParts): Promise<VerifyReport> {
 
 /** All rows, also those of which the log has nothing any more. */
 async function checkUnique(store: VerifyParts['store'], findings: Findings): Promise<void> {
-  const [size] = await store.query<{ n: string }>('SELECT count() AS n FROM millrace.hits')
-  const pieces = Math.max(1, Math.ceil(Number(size!.n) / PIECE_HITS))
+  const pieces = await piecesOf(store, 'true')
   for (let piece = 0; piece < pieces; piece++) {
     const rows = await store.query<{ kp: number; rows: string; positions: string; low: string; high: string }>(
       `SELECT kp, count() AS rows, uniqExact(ko, ki) AS positions, min(ko) AS low, max(ko) AS high
