@@ -4,17 +4,17 @@
  * embedded one, slowed down to a bandwidth, without a spool; the rest is the collector as it is, over HTTP.
  * Options: --seconds (of each run, 5) --megabytes-per-second (8) --connections (of the flood, 256) --no-write.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { COLLECTOR_SETTINGS, startCollector } from '@millrace/collector'
 import { type EventLog, type LogProducer, openEmbeddedLog } from '@millrace/log'
 import { createLogger, createServer } from '@millrace/server'
 import { DEFAULT_SITE_SETTINGS, HITS_RAW, readSettings } from '@millrace/shared'
 import { type LoadReport, spawnLoad } from './load/index.ts'
+import { publish } from './publish.ts'
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
@@ -98,18 +98,13 @@ const statuses = (report: LoadReport): string =>
     .map(([status, count]) => `${status}: ${count}`)
     .join(', ')
 
-function noteOf(all: readonly Measured[], date: string): string {
+function bodyOf(all: readonly Measured[]): string {
   const rows = all.map(({ run, calm, flood }) => {
     const floodRate = flood ? Math.round(flood.answeredHits / flood.seconds).toLocaleString('en') : '0'
     const cells = [run.name, ms(calm.p50Us), ms(calm.p99Us), ms(calm.maxUs), statuses(calm), floodRate]
     return `| ${cells.join(' | ')} |`
   })
-  return `# Fairness: a calm site beside one that floods, ${date}
-
-Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}; load generators on the same machine.
-Command: \`npm run bench -- fairness ${process.argv.slice(2).join(' ')}\`
-
-The log takes ${args['megabytes-per-second']} MB/s. The calm site sends ${CALM_RATE} single hits a second; the flood sends 100 hits a request over
+  return `The log takes ${args['megabytes-per-second']} MB/s. The calm site sends ${CALM_RATE} single hits a second; the flood sends 100 hits a request over
 ${args.connections} connections as fast as answers come.
 
 | run | calm p50 | p99 | max | calm answers | flood, accepted hits/s |
@@ -127,14 +122,12 @@ for (const run of [
   console.error(`measuring: ${run.name}`)
   all.push(await measure(run))
 }
-const date = new Date().toISOString().slice(0, 10)
-const note = noteOf(all, date)
-console.log(note)
-if (!args['no-write']) {
-  const results = fileURLToPath(new URL('./results', import.meta.url))
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `fairness-${date}.md`), note)
-}
+publish({
+  bench: 'fairness',
+  title: 'Fairness: a calm site beside one that floods',
+  body: bodyOf(all),
+  write: !args['no-write'],
+})
 const [, inTurns, inLine] = all as [Measured, Measured, Measured]
 if (inTurns.calm.p99Us >= inLine.calm.p99Us) {
   console.error('turns are no help to the calm site')

@@ -3,11 +3,10 @@
  * machine. CPU of idle services; hits over HTTP until they are in reports, with two enrichers and with one; then the
  * collector alone, HTTP to Kafka's acknowledgement. Options: --seconds (of each step, 12) --warmup (4) --connections (128) --idle (10) --no-write.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openKafkaLog } from '@millrace/log'
 import { HITS_RAW } from '@millrace/shared'
@@ -17,6 +16,7 @@ import { keptBySite } from './kept-hits.ts'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuOfProcess } from './measure-process.ts'
+import { publish } from './publish.ts'
 import { untilCounted } from './until-counted.ts'
 
 // Leave no process behind.
@@ -170,20 +170,13 @@ function cpuTable(measured: readonly Measured[]): string {
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n')
 }
 
-function noteOf(
+function bodyOf(
   idle: readonly [string, number][],
   measured: readonly Measured[],
   stored: ReadonlyMap<string, number>,
   bare: readonly LoadReport[],
-  date: string,
 ): string {
-  const [cpu] = cpus()
-  return `# Kafka: the services apart, ${date}
-
-Machine: ${cpus().length} × ${cpu?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}; Kafka 4.4 (one broker),
-the ClickHouse stand-in, the services and the load generator share it.
-Command: \`npm run bench -- kafka ${process.argv.slice(2).join(' ')}\`
-
+  return `One Kafka 4.4 broker, the ClickHouse stand-in and the services share the machine.
 A 202 promises that Kafka has acknowledged the hit, or that it is fsynced in the spool. \`stored hits/s\` ends when the last hit of the step is in reports.
 Hits of about 530 bytes of JSON from 50,000 visitors with ${args.connections} connections, ${args.seconds} s a step after a warm-up; ${PARTITIONS} partitions.
 For the collector alone, stored is what stands in hits.raw. A bare node:http server that answers 202 and keeps nothing, under the same load of single
@@ -233,14 +226,10 @@ bare.push(await loadBareServer(Number(args.connections)))
 await cluster.stop()
 rmSync(folder, { recursive: true, force: true })
 
-const date = new Date().toISOString().slice(0, 10)
-const note = noteOf(idle, measured, stored, bare, date)
-console.log(note)
-if (!args['no-write']) {
-  const results = fileURLToPath(new URL('./results', import.meta.url))
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `kafka-${date}.md`), note)
-}
+publish({
+  ...{ bench: 'kafka', title: 'Kafka: the services apart', write: !args['no-write'] },
+  body: bodyOf(idle, measured, stored, bare),
+})
 const lost = measured.filter(({ step, accepted }) => stored.get(step.site) !== accepted)
 for (const { step } of lost) console.error(`${step.name}: accepted and stored differ`)
 process.exit(lost.length === 0 ? 0 : 1)

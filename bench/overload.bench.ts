@@ -4,17 +4,17 @@
  * With `--factor 0.9` it shows what is kept up: no refusals, and how long hits take into reports.
  * Options: --seconds (600) --hits (a request, 10) --factor (2) --connections (64) --backlog-mb (2048) --no-write.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { freePort, type Product, startProduct } from '@millrace/testing'
 import { keptBySite } from './kept-hits.ts'
 import { type LoadOptions, type LoadProcess, type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { memoryOf } from './measure-process.ts'
+import { publish } from './publish.ts'
 import { completeUntil, untilCounted } from './until-counted.ts'
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
@@ -113,13 +113,7 @@ const stored = [...(await keptBySite({ dataDir })).values()].reduce((sum, hits) 
 rmSync(folder, { recursive: true, force: true })
 
 const accepted = capacity.report.answeredHits + report.answeredHits
-const date = new Date().toISOString().slice(0, 10)
-const note = `## ${args.factor} times what it can store, ${args.hits} hits a request, ${date}
-
-Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}; load generator on the same machine.
-Command: \`npm run bench -- overload ${process.argv.slice(2).join(' ')}\`
-
-It stores ${count(capacity.rate)} hits/s (${CAPACITY_SECONDS} s as fast as answers come, until all are in reports); a bare node:http server under the same load answers ${count(bare.answeredHits / bare.seconds)} requests/s.
+const body = `It stores ${count(capacity.rate)} hits/s (${CAPACITY_SECONDS} s as fast as answers come, until all are in reports); a bare node:http server under the same load answers ${count(bare.answeredHits / bare.seconds)} requests/s.
 Sent then: ${count(rate)} hits/s for ${count(seconds)} s from 50,000 visitors, whoever is refused does not come again.
 
 ${tableOf(moments)}
@@ -131,11 +125,9 @@ Answers: ${Object.entries(report.statuses)
   )}; p50 ${(report.p50Us / 1_000).toFixed(1)} ms, p99 ${(report.p99Us / 1_000).toFixed(1)} ms, longest ${(report.maxUs / 1_000).toFixed(0)} ms; ${count(report.skippedHits)} hits not sent, because no connection was free.
 Peak memory ${count(peakMb)} MB. All in reports ${drainSeconds.toFixed(0)} s after the last. Accepted ${count(accepted)}, stored ${count(stored)}.
 `
-console.log(note)
-if (!args['no-write']) {
-  const results = fileURLToPath(new URL('./results', import.meta.url))
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `overload-${date}-${args.factor}x${args.hits}.md`), note)
-}
+publish({
+  ...{ bench: 'overload', variant: `${args.factor}x${args.hits}`, write: !args['no-write'], body },
+  title: `${args.factor} times what it can store, ${args.hits} hits a request`,
+})
 if (accepted !== stored) console.error('accepted and stored differ')
 process.exit(accepted === stored ? 0 : 1)

@@ -4,15 +4,15 @@
  * then --times times (41), the reports in turn. Options: --hits 1000000,10000000 --times --data FOLDER (kept and used
  * again) --only PART_OF_NAME --ingest HITS_A_SECOND (0; of another site, while it is asked) --verbose --no-write.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { askReport } from '@millrace/aggregator'
 import { dayOfDate } from '@millrace/shared'
 import { migrate, openStore, type Store } from '@millrace/store'
 import { memoryOf } from './measure-process.ts'
+import { publish } from './publish.ts'
 import { quantile } from './quantile.ts'
 import { fillSite } from './query/fill-site.ts'
 import { startIngest } from './query/ingest.ts'
@@ -197,7 +197,6 @@ async function run(hits: number): Promise<string> {
   )
   const rate = Number(args.ingest)
   const live = { site: 'live', lastDay: dayOfDate(LAST_DATE), days: 1 }
-  const loadBefore = loadavg()[0]!
   const stop = rate > 0 ? await startIngest(dataDir, rate, live) : null
   const measured = await measure(store, Number(args.times))
   const ingested = (await stop?.()) ?? 0
@@ -206,29 +205,15 @@ async function run(hits: number): Promise<string> {
   if (kept === null) rmSync(dataDir, { recursive: true, force: true })
   const head = `## ${Math.round(counted!.hits).toLocaleString('en')} hits of ${DAYS} days (${Math.round(counted!.mb)} MB on disk)`
   const used = `Memory of the process, engine included: ${Math.round(memory.nowMb)} MB, at most ${Math.round(memory.peakMb)} MB.`
-  const beside = [
-    `Load of the machine before: ${loadBefore.toFixed(1)} on ${cpus().length} processors.`,
-    ...(rate > 0
-      ? [`Hits of another site came in meanwhile: ${Math.round(ingested).toLocaleString('en')} a second.`]
-      : []),
-  ].join(' ')
-  return `${head}\n\n${tableOf(measured)}\n\n${beside} ${used}\n`
+  const beside =
+    rate > 0 ? `Hits of another site came in meanwhile: ${Math.round(ingested).toLocaleString('en')} a second. ` : ''
+  return `${head}\n\n${tableOf(measured)}\n\n${beside}${used}\n`
 }
 
 const sections: string[] = []
 for (const hits of args.hits.split(',')) sections.push(await run(Number(hits)))
-const date = new Date().toISOString().slice(0, 10)
-const cpu = cpus()
-const text = `# Reports, ${date}
-
-Machine: ${cpu.length} × ${cpu[0]!.model.trim()}, ${Math.round(totalmem() / 1e9)} GB, Node ${process.version.slice(1)}.
-Command: \`npm run bench -- query ${process.argv.slice(2).join(' ')}\`
-
-Periods are 30 days where no other is named, without HTTP, two threads a query, one query after the other. In one session in twenty signals come after the next page view, one in 400 is out of order (docs/decisions/0015). Budgets are for the p50 at 10 M hits.
+const body = `Periods are 30 days where no other is named, without HTTP, two threads a query, one query after the other. In one session in twenty signals come after the next page view, one in 400 is out of order (docs/decisions/0015). Budgets are for the p50 at 10 M hits.
 
 ${sections.join('\n')}`
-console.log(text)
-if (!args['no-write']) {
-  writeFileSync(join(fileURLToPath(new URL('results', import.meta.url)), `query-${date}.md`), text)
-}
+publish({ bench: 'query', title: 'Reports', body, write: !args['no-write'] })
 process.exit(0)

@@ -3,17 +3,17 @@
  * answers come, then a steady 1,000 hits/s. Each step is measured alone, then goes on while single hits are followed into
  * the report, because asking for reports costs too. Options: --seconds (of each step, 30) --warmup (3) --hits 1,10,100 --connections --no-write.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { freePort, type Product, pageView, postHits, query, startProduct } from '@millrace/testing'
 import { keptBySite } from './kept-hits.ts'
 import { type LoadReport, spawnLoad } from './load/index.ts'
 import { loadBareServer } from './load-bare-server.ts'
 import { cpuBetween, cpuByThread, cpuOfProcess, memoryOf } from './measure-process.ts'
+import { publish } from './publish.ts'
 import { quantile } from './quantile.ts'
 import { untilCounted } from './until-counted.ts'
 
@@ -151,15 +151,8 @@ function tableOf(measured: readonly Measured[], kept: ReadonlyMap<string, number
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n')
 }
 
-function noteOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>, bare: number, date: string): string {
-  const [cpu] = cpus()
-  const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
-  return `# Spine: HTTP to report in one process, ${date}
-
-Machine: ${cpus().length} × ${cpu?.model ?? 'unknown CPU'}, ${memory}, Node ${process.versions.node}; load generator on the same machine.
-Command: \`npm run bench -- spine ${process.argv.slice(2).join(' ')}\`
-
-A bare node:http server that answers 202 and keeps nothing, under the same load in the same run: ${count(bare)} requests/s; compare with it, not
+function bodyOf(measured: readonly Measured[], kept: ReadonlyMap<string, number>, bare: number): string {
+  return `A bare node:http server that answers 202 and keeps nothing, under the same load in the same run: ${count(bare)} requests/s; compare with it, not
 with figures of another day or machine.
 A 202 promises that the hit is in the log and fsynced. \`stored hits/s\` ends when the last hit of the step is in reports.
 Hits of about 530 bytes of JSON from 50,000 visitors with ${args.connections} connections, ${args.seconds} s a step after a warm-up.
@@ -200,15 +193,11 @@ await product.stop()
 const kept = await keptBySite({ dataDir })
 rmSync(folder, { recursive: true, force: true })
 
-const date = new Date().toISOString().slice(0, 10)
 const bare = (before.answeredHits / before.seconds + after.answeredHits / after.seconds) / 2
-const note = noteOf(measured, kept, bare, date)
-console.log(note)
-if (!args['no-write']) {
-  const results = fileURLToPath(new URL('./results', import.meta.url))
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `spine-${date}.md`), note)
-}
+publish({
+  ...{ bench: 'spine', title: 'Spine: HTTP to report in one process', write: !args['no-write'] },
+  body: bodyOf(measured, kept, bare),
+})
 const lost = measured.filter(
   ({ step, accepted }) => step.sites.reduce((sum, site) => sum + (kept.get(site) ?? 0), 0) !== accepted,
 )

@@ -3,13 +3,13 @@
  * keep as many heavy statements waiting as are let in, in turns; afterwards all accepted hits have to be counted.
  * Options: --seconds (of each run, 8) --rounds (2) --connections (64) --clients (of SQL, 6) --no-write.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { freePort, startProduct, waitUntil } from '@millrace/testing'
 import { type LoadReport, spawnLoad } from './load/index.ts'
+import { publish } from './publish.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -119,13 +119,7 @@ try {
     return `| ${[...cells, ...times, `${Math.round(countedAfterMs)} ms`, said.join(', ')].join(' | ')} |`
   })
   const share = median(all.filter(({ heavy }) => heavy).map(rate)) / median(all.filter(({ heavy }) => !heavy).map(rate))
-  const date = new Date().toISOString().slice(0, 10)
-  const note = `# Intake beside heavy SQL, ${date}
-
-Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}; load generator and SQL clients on the same machine.
-Command: \`npm run bench -- sql-load ${process.argv.slice(2).join(' ')}\`
-
-Single hits over ${args.connections} connections, ${args.seconds} s a run; ${args.clients} SQL clients that never pause.
+  const body = `Single hits over ${args.connections} connections, ${args.seconds} s a run; ${args.clients} SQL clients that never pause.
 
 | run | accepted hits/s | p50 | p99 | all counted after | SQL answers |
 | --- | --: | --: | --: | --: | --- |
@@ -134,12 +128,7 @@ ${rows.join('\n')}
 Beside heavy SQL the process accepts ${Math.round(share * 100)} % of what it accepts alone (medians). Accepted ${accepted.toLocaleString('en')} hits
 (and ${unknown.toLocaleString('en')} perhaps, whose answers the ends of the runs cut off); kept in the ledger ${totals.kept.toLocaleString('en')}, which is ${balance.balanced ? '' : 'NOT '}balanced.
 `
-  console.log(note)
-  if (!args['no-write']) {
-    const results = fileURLToPath(new URL('./results', import.meta.url))
-    mkdirSync(results, { recursive: true })
-    writeFileSync(join(results, `sql-load-${date}.md`), note)
-  }
+  publish({ bench: 'sql-load', title: 'Intake beside heavy SQL', body, write: !args['no-write'] })
   if (totals.kept < accepted || totals.kept > accepted + unknown || !balance.balanced) process.exitCode = 1
 } finally {
   await product.stop()

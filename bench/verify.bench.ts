@@ -2,15 +2,15 @@
  * `npm run bench -- verify`: one process that verifies itself: how long single answers wait before, meanwhile and after, and
  * memory. Options: --hits (500000, stored before, ten a request) --no-write.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { freePort, type Product, pageView, postHits, runMillrace, startProduct } from '@millrace/testing'
 import { spawnLoad } from './load/index.ts'
 import { memoryOf } from './measure-process.ts'
+import { publish } from './publish.ts'
 import { quantile } from './quantile.ts'
 import { untilCounted } from './until-counted.ts'
 
@@ -75,28 +75,13 @@ await measure('afterwards', product, sleep(QUIET_MS))
 await product.stop()
 rmSync(dataDir, { recursive: true })
 
-const date = new Date().toISOString().slice(0, 10)
-const text = `# Verify of a running instance, ${date}
-
-Machine: ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}.
-Command: \`npm run bench -- verify${process.argv
-  .slice(2)
-  .filter((arg) => arg !== '--no-write')
-  .map((arg) => ` ${arg}`)
-  .join('')}\`
-
-${answeredHits.toLocaleString('en')} hits were verified in ${seconds.toFixed(0)} s, by a thread of the process that took them. One hit at a time is sent, ${PAUSE_MS} ms after the
+const body = `${answeredHits.toLocaleString('en')} hits were verified in ${seconds.toFixed(0)} s, by a thread of the process that took them. One hit at a time is sent, ${PAUSE_MS} ms after the
 answer to the one before.
 
 | | hits | answer p50 | p95 | p99 | max | RSS at most |
 | --- | --: | --: | --: | --: | --: | --: |
 ${rows.join('\n')}
 `
-console.log(text)
-if (!args['no-write']) {
-  const results = fileURLToPath(new URL('./results/', import.meta.url))
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `verify-${date}.md`), text)
-}
+publish({ bench: 'verify', title: 'Verify of a running instance', body, write: !args['no-write'] })
 if (code !== 0) console.error(stdout)
 process.exit(code === 0 ? 0 : 1)
