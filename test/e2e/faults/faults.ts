@@ -30,6 +30,20 @@ const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`
 const stopMs = ({ chance, longestStopMs }: Scene): number =>
   chance.between(Math.min(SHORTEST_STOP_MS, longestStopMs), longestStopMs)
 
+const PATIENCE_MS = 240_000
+/** Tries until it works: what it needs may be away just now, or be taken away by the other list meanwhile. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+      await sleep(200)
+    }
+  }
+}
+
 const killOne = (kind: string): Fault => ({
   name: `kill -9 of one ${kind}`,
   async strike({ crew, chance }) {
@@ -207,7 +221,6 @@ const stopInsideAppend: Fault = {
 }
 
 const AGAIN_RECORDS = 3
-const AGAIN_WITHIN_MS = 240_000
 /** As a client does whose append was written and whose answer was lost, however late. */
 const appendAgain: Fault = {
   name: 'records of hits.enriched appended again',
@@ -220,12 +233,15 @@ const appendAgain: Fault = {
       const [partition, end] = await waitUntil(
         'a partition of hits.enriched has records',
         async () => chance.shuffled([...(await admin.endOffsets(name))]).find(([, to]) => to > 0),
-        AGAIN_WITHIN_MS,
+        PATIENCE_MS,
       )
-      const again: LogRecord[] = []
-      for await (const records of reader.read(name, partition, Math.max(0, end - AGAIN_RECORDS), end))
-        for (const { key, value, headers, timestamp } of records) again.push({ key, value, headers, timestamp })
-      await producer.append(name, new Map([[partition, again]]))
+      const again = await patiently(async () => {
+        const found: LogRecord[] = []
+        for await (const records of reader.read(name, partition, Math.max(0, end - AGAIN_RECORDS), end))
+          for (const { key, value, headers, timestamp } of records) found.push({ key, value, headers, timestamp })
+        return found
+      })
+      await patiently(() => producer.append(name, new Map([[partition, again]])))
       return `${again.length} of partition ${partition}`
     } finally {
       await Promise.all([admin.close(), reader.close(), producer.close()])
@@ -266,9 +282,6 @@ const stopStore: Fault = {
   },
 }
 
-const storeAnswers = (cluster: Cluster): Promise<boolean> =>
-  waitUntil('ClickHouse answers', async () => (await fetch(`${cluster.urlOf('clickhouse')}/ping`)).ok, 240_000)
-
 const FAILURE = { code: 241, type: 'MEMORY_LIMIT_EXCEEDED' } as const
 /** After which no row of the insert is there. */
 const REFUSED: StoreFault = { kind: 'refuse', when: 'before', ...FAILURE }
@@ -285,29 +298,27 @@ const INSERT_FAULTS: readonly StoreFault[] = [
 ]
 const failingInserts: Fault = {
   name: 'inserts that fail in mid-body, or whose answer is lost',
-  async strike({ cluster, store, chance }) {
-    await storeAnswers(cluster)
-    const before = await store.fired()
+  async strike({ store, chance }) {
+    const before = await patiently(store.fired)
     // A flush in doubt waits for the deadline of what may still be on its way: a few of them take long enough.
     const chosen = [REFUSED, ...chance.shuffled(INSERT_FAULTS).slice(0, 3)]
-    for (const fault of chosen) await store.add(fault)
+    for (const fault of chosen) await patiently(() => store.add(fault))
     const deadline = Date.now() + 20_000
-    while ((await store.fired()) < before + chosen.length && Date.now() < deadline) await sleep(200)
+    while ((await patiently(store.fired)) < before + chosen.length && Date.now() < deadline) await sleep(200)
     return chosen.map(({ kind }) => kind).join(', ')
   },
 }
 
 const fullStore: Fault = {
   name: 'ClickHouse read-only, then its disk full',
-  async strike({ cluster, store, chance }) {
-    await storeAnswers(cluster)
+  async strike({ store, chance }) {
     const ms = chance.between(1_000, 3_000)
-    await store.readOnly()
+    await patiently(store.readOnly)
     await sleep(ms)
-    await store.clear()
-    await store.diskFull({ afterMs: 5 })
+    await patiently(store.clear)
+    await patiently(() => store.diskFull({ afterMs: 5 }))
     await sleep(ms)
-    await store.clear()
+    await patiently(store.clear)
     return `for ${seconds(ms)} each`
   },
 }
