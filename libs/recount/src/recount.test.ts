@@ -463,6 +463,38 @@ describe('visitors', () => {
   })
 })
 
+describe('floods', () => {
+  const floodLimit = { hits: 3, perSecond: 1 }
+  const signal = { hit: engagement({ page_id: hitId(1) }) }
+  const cases: [title: string, sent: Sent[], areBots: boolean[]][] = [
+    [
+      'the hit behind so many is one, engagement aside',
+      [{ at: 0, hit: view('/') }, { at: 0, ...signal }, ...[0, 0, 0].map((at) => ({ at, hit: view('/') }))],
+      [false, false, false, false, true],
+    ],
+    ['events count as page views do', [0, 0, 0, 0].map((at) => ({ at, hit: event() })), [false, false, false, true]],
+    [
+      'no more than so many a second is none',
+      [0, 1_000, 3_000, 3_000].map((at) => ({ at, hit: view('/') })),
+      [false, false, false, false],
+    ],
+    [
+      'one more than so many a second is one',
+      [0, 1_000, 2_999, 3_000].map((at) => ({ at, hit: view('/') })),
+      [false, false, false, true],
+    ],
+    [
+      'a network that is not the internet sends none',
+      [0, 0, 0, 0].map((at) => ({ at, hit: view('/'), line: { ip: '192.168.1.1' } })),
+      [false, false, false, false],
+    ],
+  ]
+  test.each(cases)('%s', async (_, sent, areBots) => {
+    const { hits } = await recountOf(sent, { floodLimit })
+    expect(hits.map(({ isBot }) => isBot)).toEqual(areBots)
+  })
+})
+
 describe('laws', () => {
   const arbitrary = fc.array(
     fc.record({

@@ -268,7 +268,7 @@ interface SessionHit extends ReadHit {
   readonly receivedAt: number
 }
 
-/** A visit that may still be joined: its hits in the order of the log, and what decides whether another one joins. */
+/** A visit that may still be joined: what decides whether another hit joins, and what is told of it at its end. */
 interface OpenSession {
   readonly number: number
   readonly visitor: string
@@ -276,11 +276,18 @@ interface OpenSession {
   readonly visitorDay: number
   /** Whose: all of its hits are a person's, a bot's, or part of one flood. */
   readonly kind: Kind
-  readonly hits: SessionHit[]
   start: number
   end: number
   /** Of the earliest hit. */
   arrival: Arrival
+  pageViews: number
+  events: number
+  /** The first page view and the last one, by their times. */
+  entry: SessionHit | undefined
+  exit: SessionHit | undefined
+  /** No page view was of another page than the others. */
+  isOnePage: boolean
+  hasInteractive: boolean
   engagedMs: number
   readonly isCertain: boolean
 }
@@ -414,8 +421,8 @@ class PartitionRecount {
     const session = hit.type === 'engagement' ? undefined : this.#nearest(sender, hit, 'person', day)
     if (!session) return 'person'
     const { hits, perSecond } = this.#settings.floodLimit ?? FLOOD_LIMIT
-    const count = session.hits.filter(({ type }) => type !== 'engagement').length
-    const isTooFast = count >= hits && count > (perSecond * (session.end - session.start)) / 1_000
+    const counted = session.pageViews + session.events
+    const isTooFast = counted >= hits && counted > (perSecond * (session.end - session.start)) / 1_000
     return isTooFast && !isPrivate(sender.ip) ? 'flood' : 'person'
   }
 
@@ -500,9 +507,9 @@ class PartitionRecount {
   #join(sender: Sender, hit: SessionHit, kind: Kind, day: number): OpenSession | undefined {
     const session = this.#nearest(sender, hit, kind, day)
     if (!session) return undefined
-    session.hits.push(hit)
     session.end = Math.max(session.end, hit.time)
     session.engagedMs += this.#engagement(sender, hit)
+    count(session, hit)
     if (hit.type !== 'engagement' && hit.time < session.start) {
       session.start = hit.time
       session.arrival = hit.arrival
@@ -550,13 +557,19 @@ class PartitionRecount {
       visitor: this.#visitor(sender, day),
       visitorDay: day,
       kind,
-      hits: [hit],
       start: hit.time,
       end: hit.time,
       arrival: hit.arrival,
+      pageViews: 0,
+      events: 0,
+      entry: undefined,
+      exit: undefined,
+      isOnePage: true,
+      hasInteractive: false,
       engagedMs: 0,
       isCertain,
     }
+    count(session, hit)
     sender.open.push(session)
     return session
   }
@@ -584,14 +597,8 @@ class PartitionRecount {
   }
 
   #summarise(sender: Sender, session: OpenSession): ExpectedSession {
-    const { number, visitor, kind, start, end, hits, engagedMs } = session
-    const views = hits.filter((hit) => hit.type === 'page_view')
-    const events = hits.filter((hit) => hit.type === 'event')
-    // Sorting is stable: of views at the same time, the first of the log stays first.
-    const byTime = views.toSorted((a, b) => a.time - b.time)
-    const samePage = views.every((view) => view.hostname === views[0]!.hostname && view.path === views[0]!.path)
-    const isBounce =
-      views.length > 0 && samePage && !events.some((event) => event.interactive) && engagedMs < BOUNCE_ENGAGED_MS
+    const { number, visitor, kind, start, end, pageViews, events, entry, exit, engagedMs } = session
+    const isBounce = pageViews > 0 && session.isOnePage && !session.hasInteractive && engagedMs < BOUNCE_ENGAGED_MS
     return {
       number,
       site: sender.site,
@@ -600,16 +607,31 @@ class PartitionRecount {
       day: this.#days.dayOf(sender.site, start),
       start,
       end,
-      pageViews: views.length,
-      events: events.length,
+      pageViews,
+      events,
       isBounce,
       engagedMs,
-      entryPath: byTime.at(0)?.path ?? '',
-      exitPath: byTime.at(-1)?.path ?? '',
+      entryPath: entry?.path ?? '',
+      exitPath: exit?.path ?? '',
       kp: this.#kp,
       isCertain: session.isCertain,
     }
   }
+}
+
+/** Adds a hit to what is told of its session. Of views at the same time, the first of the log was seen first. */
+function count(session: OpenSession, hit: SessionHit): void {
+  if (hit.type === 'event') {
+    session.events += 1
+    session.hasInteractive ||= hit.interactive
+  }
+  if (hit.type !== 'page_view') return
+  session.pageViews += 1
+  session.entry ??= hit
+  session.exit ??= hit
+  session.isOnePage &&= hit.hostname === session.entry.hostname && hit.path === session.entry.path
+  if (hit.time < session.entry.time) session.entry = hit
+  if (hit.time >= session.exit.time) session.exit = hit
 }
 
 function distance(session: OpenSession, time: number): number {
