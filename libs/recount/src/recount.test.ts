@@ -330,6 +330,21 @@ describe('sessions', () => {
     expect((await recountOf(silence(76))).sessions[0]!.engagedMs).toBe(11_000)
   })
 
+  test('a larger total is forgotten after an hour and a quarter, however often smaller ones were told since', async () => {
+    const page_id = hitId(900_007)
+    const told = (minutes: number, engaged_ms: number): Sent => ({
+      at: minutes * MINUTE,
+      hit: engagement({ page_id, engaged_ms }),
+    })
+    const views = [0, 20, 40, 60, 80].map((minutes) => ({ at: minutes * MINUTE, hit: view('/a') }))
+    const engagedBy = async (last: number): Promise<number> => {
+      const sent = [...views, told(1, 9_000), told(60, 1_500), told(last, 3_000)].sort((x, y) => x.at - y.at)
+      return (await recountOf(sent)).sessions[0]!.engagedMs
+    }
+    expect(await engagedBy(76)).toBe(9_000)
+    expect(await engagedBy(77)).toBe(10_500)
+  })
+
   test('bots and people have sessions and totals of their own', async () => {
     const totals = await recountOf([
       { at: 0, hit: view('/a') },

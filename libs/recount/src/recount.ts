@@ -302,11 +302,16 @@ interface Sender {
   /** received_at of the first keep of each hit_id. */
   readonly kept: Map<string, number>
   readonly visitors: Map<number, string>
-  /** By page_id: the largest total of engagement that a session was given, and when its last signal came. */
-  readonly pages: Map<string, { total: number; receivedAt: number }>
+  /** By page_id: totals of engagement that a session was given. Those that cannot be the largest any more are left out. */
+  readonly pages: Map<string, PageTotal[]>
   open: OpenSession[]
   /** Hits up to this time may belong to a session that began before the first record. */
   uncertainUntil: number
+}
+
+interface PageTotal {
+  readonly total: number
+  readonly receivedAt: number
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -518,15 +523,20 @@ class PartitionRecount {
   }
 
   /**
-   * What an engagement signal adds: signals tell totals of their page, and each millisecond counts once. A page that was
-   * silent for longer than X starts again at 0.
+   * What an engagement signal adds: signals tell totals of their page, and each millisecond counts once. What was told longer
+   * than X ago is forgotten.
    */
   #engagement(sender: Sender, { type, pageId, engagedMs, receivedAt }: SessionHit): number {
     if (type !== 'engagement') return 0
-    const page = sender.pages.get(pageId)
-    const known = page && page.receivedAt >= this.#streamTime - this.#pageMemoryMs ? page.total : 0
-    sender.pages.set(pageId, { total: Math.max(known, engagedMs), receivedAt })
+    const told = this.#remembered(sender.pages.get(pageId) ?? [])
+    const known = Math.max(0, ...told.map(({ total }) => total))
+    const mayStillBeLargest = told.filter((page) => page.total > engagedMs || page.receivedAt > receivedAt)
+    sender.pages.set(pageId, [...mayStillBeLargest, { total: engagedMs, receivedAt }])
     return Math.max(0, engagedMs - known)
+  }
+
+  #remembered(totals: readonly PageTotal[]): PageTotal[] {
+    return totals.filter(({ receivedAt }) => receivedAt >= this.#streamTime - this.#pageMemoryMs)
   }
 
   /** X: how long what is forgotten by stream time is remembered. */
@@ -587,8 +597,8 @@ class PartitionRecount {
       for (const [hitId, receivedAt] of sender.kept) {
         if (receivedAt < this.#streamTime - DEDUP_MS) sender.kept.delete(hitId)
       }
-      for (const [pageId, { receivedAt }] of sender.pages) {
-        if (receivedAt < this.#streamTime - this.#pageMemoryMs) sender.pages.delete(pageId)
+      for (const [pageId, totals] of sender.pages) {
+        if (this.#remembered(totals).length === 0) sender.pages.delete(pageId)
       }
       // A sender without a salt keeps its name, or it would come back as somebody else.
       const isGone = sender.open.length === 0 && sender.kept.size === 0 && sender.pages.size === 0
