@@ -1,7 +1,7 @@
 export { beginEpoch } from './embedded/begin-epoch.ts'
 export { replaceFile } from './embedded/durable-file.ts'
 export { draftFrame, HEADER_BYTES, PREAMBLE, stampFrame } from './embedded/frame.ts'
-export { type Lock, lockFolder } from './embedded/lock.ts'
+export { bootId, type Lock, lockFolder } from './embedded/lock.ts'
 export { type LogNotice, NOTICE_KINDS } from './embedded/notice.ts'
 export {
   attachEmbeddedLog,

@@ -44,6 +44,8 @@ export interface Facts {
   lost(partition: number): void
   /** What could go to disk stays in memory for a while. */
   notPutAside(error: unknown): void
+  /** Every start reads an hour of hits.enriched: the folder for checkpoints is not this process's own. */
+  noCheckpoints(error: unknown): void
   saltDropped(date: string): void
   geoOpened(version: string, attribution: string): void
   /** The file was replaced by one that cannot be read. */
@@ -207,6 +209,11 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
         'nothing can be put aside on disk: for a minute all that is remembered stays in memory',
       )
     },
+    noCheckpoints: (error) =>
+      logger.warn(
+        { err: error },
+        'no checkpoints are kept: every start reads what was enriched in the last 75 minutes',
+      ),
     saltDropped: (date) => {
       m.salts.inc()
       logger.info({ audit: true, date }, 'salt dropped: visitor ids of this day cannot be recomputed any more')

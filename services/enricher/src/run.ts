@@ -1,11 +1,15 @@
 /** The enricher as a service: consumes hits.raw, appends to hits.enriched. Only wiring and the rhythm of commits. */
+import { mkdirSync } from 'node:fs'
 import type { ConfigBook } from '@millrace/config'
 import {
   type Assignment,
+  bootId,
   CommitRefused,
   type ConsumerHandlers,
   type EventLog,
+  type Lock,
   type LogConsumer,
+  lockFolder,
   type PartitionPosition,
 } from '@millrace/log'
 import type { Logger, Registry } from '@millrace/server'
@@ -13,6 +17,7 @@ import { ENRICHER_GROUP, HITS_RAW, kpOf } from '@millrace/shared'
 import { ColdFolder } from './cold/cold-folder.ts'
 import { createFacts, type Facts } from './facts.ts'
 import { followGeoFile } from './geo/follow-geo-file.ts'
+import { Checkpoints, removeLeftovers, removeOld } from './partition/checkpoints.ts'
 import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
 import type { ReadingTools } from './raw-hit.ts'
 import { fixedSalts, openSalts } from './salts.ts'
@@ -55,6 +60,7 @@ export interface Enricher {
 
 const BATCH_EVERY_MS = 100
 const COMMIT_EVERY_MS = 1_000
+const LOOK_FOR_OLD_MS = 10 * 60_000
 
 /** Starts enriching. Resolves when the group has given out partitions; they are restored meanwhile. @throws when the log cannot be read */
 export async function startEnricher(options: EnricherOptions): Promise<Enricher> {
@@ -64,10 +70,11 @@ export async function startEnricher(options: EnricherOptions): Promise<Enricher>
   if (key !== '') facts.fingerprintKeyUsed()
   const salts = key === '' ? await openSalts(options.log, options.clock ?? Date.now, facts) : fixedSalts(key)
   const { producer, reader, admin, consumer } = openPorts(options.log)
+  const disk = openDisk(options.asideDir, options.build, facts)
   const group = new EnricherGroup(
     consumer,
     facts,
-    workersOf(options, { facts, salts, geo, producer, reader, admin }, await options.log.epoch()),
+    workersOf(options, { facts, salts, geo, disk, producer, reader, admin }, await options.log.epoch()),
   )
   await consumer.run([HITS_RAW.name], group)
   const unwatch = options.config.onChange(() => group.resumeAccepted())
@@ -81,6 +88,7 @@ export async function startEnricher(options: EnricherOptions): Promise<Enricher>
       await group.finish()
       await consumer.close()
       for (const part of [salts, geoFile, reader, admin, producer]) await part.close()
+      disk?.release()
     },
   }
 }
@@ -89,10 +97,13 @@ function openPorts(log: EventLog) {
   return { producer: log.producer(), reader: log.reader(), admin: log.admin(), consumer: log.consumer(ENRICHER_GROUP) }
 }
 
-type Parts = Pick<WorkerTools, 'facts' | 'salts' | 'producer' | 'reader' | 'admin'> & { readonly geo: GeoReader }
+type Parts = Pick<WorkerTools, 'facts' | 'salts' | 'producer' | 'reader' | 'admin'> & {
+  readonly geo: GeoReader
+  readonly disk: Disk | null
+}
 
 /** Makes the worker of a partition. */
-function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: number) {
+function workersOf(options: EnricherOptions, { geo, disk, ...parts }: Parts, epoch: number) {
   const { settings, build, config } = options
   const { rulesOf, maxSessionTimeoutMs } = rulesOfSites(config, settings)
   const reading: ReadingTools = {
@@ -103,7 +114,6 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
     senders: new Senders(),
   }
   const agents = new AgentReader()
-  const aside = asideOf(options.asideDir, parts.facts)
   const datacenters = settings.MILLRACE_DATACENTER_NETWORKS ?? undefined
   return (partition: number, delivery: WorkerTools['delivery']): PartitionWorker =>
     new PartitionWorker(partition, {
@@ -117,13 +127,43 @@ function workersOf(options: EnricherOptions, { geo, ...parts }: Parts, epoch: nu
       clock: options.clock ?? Date.now,
       batchEveryMs: options.batchEveryMs ?? BATCH_EVERY_MS,
       isCrowded: options.isCrowded ?? (() => false),
-      aside,
+      aside: disk?.aside ?? null,
+      checkpoints: disk?.checkpoints ?? null,
     })
 }
 
-function asideOf(dir: string | undefined, facts: Facts): Aside | null {
+/** What an enricher has on disk. */
+interface Disk {
+  readonly aside: Aside
+  /** null = the folder is not its own. */
+  readonly checkpoints: Checkpoints | null
+  release(): void
+}
+
+function openDisk(dir: string | undefined, build: string, facts: Facts): Disk | null {
   if (dir === undefined) return null
-  return { folder: new ColdFolder(dir, (error) => facts.notPutAside(error)), ...IN_MEMORY }
+  const lock = claim(dir, facts)
+  const folder = new ColdFolder(dir, (error) => facts.notPutAside(error), lock !== null)
+  const checkpoints = lock === null || bootId() === '' ? null : new Checkpoints(folder, build)
+  const timer = setInterval(() => lock && folder.try(() => removeOld(dir)), LOOK_FOR_OLD_MS)
+  const release = (): void => {
+    clearInterval(timer)
+    lock?.release()
+  }
+  return { aside: { folder, ...IN_MEMORY }, checkpoints, release }
+}
+
+/** null = another process uses the folder, or it cannot be written. */
+function claim(dir: string, facts: Facts): Lock | null {
+  try {
+    mkdirSync(dir, { recursive: true })
+    const lock = lockFolder(dir)
+    removeLeftovers(dir)
+    return lock
+  } catch (error) {
+    facts.noCheckpoints(error)
+    return null
+  }
 }
 
 /** The partitions of this member of the group. */

@@ -105,7 +105,8 @@ function startOf(pid: number): string {
   return fields === undefined || fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
 
-const bootId = (): string => readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
+/** Of this boot of the machine; '' where nothing tells. */
+export const bootId = (): string => readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
 
 function readText(path: string): string | null {
   try {

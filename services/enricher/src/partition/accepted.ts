@@ -1,3 +1,11 @@
+import type { ColdFile, Place } from '../cold/cold-folder.ts'
+
+export interface SavedAccepted {
+  readonly offsets: Place
+  readonly times: Place
+  readonly isCut: boolean
+}
+
 /** Offsets and stream times of the accepted records of a partition, as far back as a restore has to read. */
 export class AcceptedRecords {
   #offsets: number[] = []
@@ -14,6 +22,19 @@ export class AcceptedRecords {
   add(offset: number, streamTime: number): void {
     this.#offsets.push(offset)
     this.#times.push(streamTime)
+  }
+
+  save(into: ColdFile): SavedAccepted {
+    const [offsets, times] = [this.#offsets, this.#times].map((all) => new Float64Array(all.slice(this.#first)))
+    return { offsets: into.put(offsets!), times: into.put(times!), isCut: this.#isCut }
+  }
+
+  static load(from: ColdFile, { offsets, times, isCut }: SavedAccepted): AcceptedRecords {
+    const accepted = new AcceptedRecords(-1)
+    accepted.#offsets = [...new Float64Array(from.take(offsets))]
+    accepted.#times = [...new Float64Array(from.take(times))]
+    accepted.#isCut = isCut
+    return accepted
   }
 
   /**

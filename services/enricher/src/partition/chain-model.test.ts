@@ -1,12 +1,17 @@
 /** Two owners of one partition, a shaky log, random interleavings: what is accepted equals a sequential run. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Position, StoredRecord } from '@millrace/log'
 import { decodeEnriched, HITS_ENRICHED, HITS_RAW, type HitRow, readRows, type SessionRow } from '@millrace/shared'
 import { hitId, pageView, rawLine, rawValue, waitUntil } from '@millrace/testing'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ColdFolder } from '../cold/cold-folder.ts'
 import type { Facts } from '../facts.ts'
 import type { Salts } from '../salts.ts'
 import { collapse, contentOf, Lab, MINUTE, NOON, READING, RULES, rawRecord, saltOf, TOOLS } from '../testing/lab.ts'
 import { ShakyLog, seededRandom } from '../testing/shaky-log.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Hole } from './hole.ts'
 import { PartitionWorker } from './partition-worker.ts'
 
@@ -16,11 +21,14 @@ const SALTS: Salts = { saltOf, isDecided: () => true, ensure: async () => {}, cl
 class CountedFacts implements Facts {
   supersessions = 0
   restores = 0
+  /** How many rows were read by all of them. */
+  restoredRows = 0
   readonly stops: Error[] = []
   readonly failures: unknown[] = []
   batchWritten(): void {}
-  restored(): void {
+  restored({ rows }: { rows: number }): void {
     this.restores++
+    this.restoredRows += rows
   }
   kept(): void {}
   superseded(): void {
@@ -36,6 +44,7 @@ class CountedFacts implements Facts {
   }
   lost(): void {}
   notPutAside(): void {}
+  noCheckpoints(): void {}
   saltDropped(): void {}
   fingerprintKeyUsed(): void {}
   geoOpened(): void {}
@@ -67,7 +76,13 @@ class Owner {
   #position = 0
   #delivering = false
 
-  constructor(log: ShakyLog, random: () => number, committed: () => Position | null, build: string) {
+  constructor(
+    log: ShakyLog,
+    random: () => number,
+    committed: () => Position | null,
+    build: string,
+    folder: ColdFolder | null = null,
+  ) {
     this.#log = log
     this.#random = random
     this.worker = new PartitionWorker(0, {
@@ -83,6 +98,8 @@ class Owner {
       facts: this.facts,
       clock: () => NOON,
       batchEveryMs: 0,
+      aside: folder && { folder, sessions: 0, entries: 8 },
+      checkpoints: folder && new Checkpoints(folder, build, { rows: 5, ms: 0 }),
       isCrowded: () => false,
       delivery: {
         seek: (_, offset) => {
@@ -131,16 +148,31 @@ function accepted(records: readonly StoredRecord[]) {
 /** What a hit's row says, without who wrote it. */
 const facts = ({ build: _, ...row }: HitRow): unknown => row
 
+const path = mkdtempSync(join(tmpdir(), 'millrace-chain-'))
+afterAll(() => rmSync(path, { recursive: true }))
+
+/** The folder of an owner. */
+const folderOf = (name: string): ColdFolder =>
+  new ColdFolder(
+    join(path, name),
+    (error) => {
+      throw error
+    },
+    true,
+  )
+
 describe('the chain', () => {
-  it.each([1, 2, 3, 4, 5, 6])(
-    'accepts what a sequential run gives, whoever writes and whatever is lost or repeated (seed %i)',
-    async (seed) => {
+  it.each([1, 2, 3, 4, 5, 6].flatMap((seed) => [[seed, ''] as const, [seed, ', with checkpoints'] as const]))(
+    'accepts what a sequential run gives, whoever writes and whatever is lost or repeated (seed %i%s)',
+    async (seed, checkpoints) => {
       const random = seededRandom(seed)
       const log = new ShakyLog(random)
       const records = raw(40, random)
       for (const record of records) log.write(HITS_RAW.name, record, record.timestamp)
       let committed: Position | null = null
-      const owners = ['one', 'two'].map((build) => new Owner(log, random, () => committed, build))
+      const owners = ['one', 'two'].map(
+        (build) => new Owner(log, random, () => committed, build, checkpoints ? folderOf(`${seed}-${build}`) : null),
+      )
       for (const owner of owners) {
         owner.start()
         void owner.deliver()
@@ -215,6 +247,28 @@ describe('the chain', () => {
     await enrichUpTo(owners[1], 6, 8)
     await enrichUpTo(owners[0], 8, 9)
     expect(owners[0].facts.restores).toBe(2)
+  })
+
+  it('reads after a restart only what came since its checkpoint', async () => {
+    const random = seededRandom(10)
+    const log = new ShakyLog(() => 0.99)
+    for (const record of raw(30, random)) log.write(HITS_RAW.name, record, record.timestamp)
+    const run = async (): Promise<CountedFacts> => {
+      const owner = new Owner(log, random, () => null, 'one', folderOf('restart'))
+      owner.start()
+      void owner.deliver()
+      await waitUntil(
+        'all is enriched',
+        () => accepted(log.records(HITS_ENRICHED.name)).at(-1)?.srcTo === log.records(HITS_RAW.name).length - 1,
+      )
+      await waitUntil('it has begun', () => owner.facts.restores > 0)
+      await owner.stop()
+      return owner.facts
+    }
+    await run()
+    const facts = await run()
+    expect(facts.restores).toBe(1)
+    expect(facts.restoredRows).toBeLessThan(10)
   })
 
   it('stops at a hole, and says how to go on', async () => {

@@ -20,6 +20,7 @@ import { TIME_STEP_MS } from '../sessions/recent.ts'
 import type { AcceptedRecords } from './accepted.ts'
 import { retryInDoubt } from './append.ts'
 import { Chain } from './chain.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import {
   BatchEnricher,
   daysNeeded,
@@ -53,6 +54,8 @@ export interface WorkerTools {
   readonly delivery: Delivery
   /** Where its state puts aside what is seldom asked for; default: all stays in memory. */
   readonly aside?: Aside | null
+  /** Where its state is kept for the next start; default: nowhere. */
+  readonly checkpoints?: Checkpoints | null
   /** An enricher with nothing in it, where workers come and go by the thousand; default: a new one. */
   readonly newEnricher?: () => BatchEnricher
 }
@@ -102,6 +105,9 @@ export class PartitionWorker {
   #problem: string | null = null
   #hole: Hole | null = null
   #uncommitted = false
+  /** Rows since the last checkpoint, and when that was. */
+  #unsavedRows = 0
+  #savedAt = Number.NEGATIVE_INFINITY
 
   constructor(partition: number, tools: WorkerTools) {
     this.partition = partition
@@ -220,6 +226,7 @@ export class PartitionWorker {
       const enrichMs = performance.now() - startedAt
       if (!(await this.#append(standing, record, batch))) return
       this.#report(standing, batch, enrichMs)
+      this.#saveIfDue(standing, record, batch.rows)
     }
   }
 
@@ -284,6 +291,16 @@ export class PartitionWorker {
   /** The last accepted record with stream time below S - X (X rounded up to the step of remembered times). */
   #from({ state, accepted }: Standing): number {
     return accepted.lastBelow(state.streamTime - state.memoryMs - TIME_STEP_MS)
+  }
+
+  #saveIfDue({ state, accepted, chain, nextRaw }: Standing, record: LogRecord, rows: number): void {
+    const { checkpoints, tools } = this.#with
+    this.#unsavedRows += rows
+    if (!checkpoints || this.#unsavedRows < checkpoints.pace.rows) return
+    if (performance.now() - this.#savedAt < checkpoints.pace.ms) return
+    checkpoints.save({ kp: tools.kp, partition: this.partition, head: chain.head, nextRaw, state, accepted }, record)
+    this.#unsavedRows = 0
+    this.#savedAt = performance.now()
   }
 
   #report({ state }: Standing, batch: EnrichedBatch, enrichMs: number): void {
@@ -400,9 +417,12 @@ export class PartitionWorker {
     const end = await offsetOf(admin.endOffsets(HITS_ENRICHED.name))
     const head = committed === null ? null : parseCommittedHead(committed.metadata)
     const enriched = { reader, partition: this.partition, low, end, signal: this.#stopWaiting.signal }
-    const { aside, maxSessionTimeoutMs } = this.#with
-    const { state, accepted, ...point } = await restorePartition(enriched, head, maxSessionTimeoutMs(), aside)
+    const { aside, checkpoints, maxSessionTimeoutMs, tools } = this.#with
+    const checkpoint = checkpoints?.find(this.partition, tools.kp) ?? null
+    const restored = await restorePartition(enriched, head, maxSessionTimeoutMs(), aside, checkpoint)
+    const { state, accepted, ...point } = restored
     this.#state = state
+    this.#unsavedRows = point.rows
     const rawLow = await offsetOf(admin.lowOffsets(HITS_RAW.name))
     const wanted = point.nextRaw >= 0 ? point.nextRaw : (committed?.offset ?? rawLow)
     const nextRaw = wanted < rawLow ? this.#past(new Hole(this.partition, wanted, rawLow)) : wanted

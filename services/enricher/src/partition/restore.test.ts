@@ -4,6 +4,7 @@ import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import { describe, expect, it } from 'vitest'
 import { Lab, MINUTE, NOON, RULES, rawRecord } from '../testing/lab.ts'
 import { AcceptedRecords } from './accepted.ts'
+import type { Checkpoint } from './checkpoints.ts'
 import { type CommittedHead, parseCommittedHead, restorePartition } from './restore.ts'
 
 /** Hits of one visitor, 20 minutes apart: one session that never ends. */
@@ -38,6 +39,7 @@ async function restore(
   records: readonly StoredRecord[],
   committed: CommittedHead | null,
   ends: { low?: number; end?: number } = {},
+  checkpoint: Checkpoint | null = null,
 ) {
   const reader = {
     async *read(_topic: string, _partition: number, from: number, to: number) {
@@ -45,7 +47,7 @@ async function restore(
     },
   } as unknown as LogReader
   const { low = records[0]?.offset ?? 0, end = (records.at(-1)?.offset ?? -1) + 1 } = ends
-  return restorePartition({ reader, partition: 0, low, end }, committed, RULES.sessionTimeoutMs)
+  return restorePartition({ reader, partition: 0, low, end }, committed, RULES.sessionTimeoutMs, null, checkpoint)
 }
 
 /** Enriched record n at offset n, each naming the one before. */
@@ -113,6 +115,63 @@ describe('a restore', () => {
     await expect(restore([straight[0]!, stored(1, 7, 1), stored(2, 1, 2)], { head: 2, from: -1 })).rejects.toThrow(
       PositionLost,
     )
+  })
+})
+
+describe('a restore from a checkpoint', () => {
+  const at = (head: number, changes: Partial<Checkpoint> = {}): Checkpoint => ({
+    head,
+    nextRaw: head + 1,
+    isAt: ({ offset }) => offset === head,
+    load: (state) => {
+      state.advance(lab.records[head]!.streamTime)
+      return new AcceptedRecords(head)
+    },
+    ...changes,
+  })
+
+  it.each([
+    ['that nobody committed', null],
+    ['before the committed head', { head: 9, from: 5 }],
+    ['behind the committed head', { head: 6, from: 1 }],
+  ])('reads what came after a head %s', async (_title, committed) => {
+    const point = await restore(straight, committed, {}, at(8))
+    expect(point).toMatchObject({ head: 10, nextRaw: 11, rows: 2 })
+  })
+
+  it('goes on where it was made when nothing came after it', async () => {
+    expect(await restore(straight, null, {}, at(10))).toMatchObject({ head: 10, nextRaw: 11, rows: 0 })
+  })
+
+  it('leaves out what was not accepted after it', async () => {
+    const records = [...straight.slice(0, 9), stored(9, 7, 8), stored(10, 8, 9)]
+    expect(await restore(records, null, {}, at(8))).toMatchObject({ head: 10, nextRaw: 10, rows: 1 })
+  })
+
+  it('refuses a chain that does not lead from it to the committed head', async () => {
+    const records = [...straight.slice(0, 9), stored(9, 7, 8)]
+    await expect(restore(records, { head: 9, from: 5 }, {}, at(8))).rejects.toThrow(PositionLost)
+  })
+
+  it.each([
+    ['of a record that has expired', at(3), { low: 5 }],
+    ['of a record that is not there yet', at(10), { end: 10 }],
+    ['of another record', at(8, { isAt: () => false }), {}],
+    [
+      'that cannot be read',
+      at(8, {
+        load: () => {
+          throw new RangeError('short')
+        },
+      }),
+      {},
+    ],
+    ['older than what is read anyway', at(4), {}],
+  ])('does without one %s', async (_title, checkpoint, ends) => {
+    const { state, ...without } = await restore(straight, { head: 9, from: 5 }, ends)
+    const point = await restore(straight, { head: 9, from: 5 }, ends, checkpoint)
+    expect(point).toMatchObject({ head: without.head, nextRaw: without.nextRaw, rows: without.rows })
+    expect(viewsOf(point)).toBe(viewsOf({ state, ...without }))
   })
 })
 

@@ -8,6 +8,7 @@ import { type Aside, PartitionState } from '../sessions/partition-state.ts'
 import { StateReader } from '../sessions/restore-rows.ts'
 import { AcceptedRecords } from './accepted.ts'
 import { tryDecode } from './chain.ts'
+import type { Checkpoint } from './checkpoints.ts'
 
 /** Where the enricher stands in a partition. */
 export interface PartitionPoint {
@@ -47,9 +48,18 @@ export interface EnrichedPartition {
   readonly signal?: AbortSignal
 }
 
+/** A state, and what a restore begins with. */
+interface Start {
+  readonly state: PartitionState
+  readonly accepted: AcceptedRecords
+  readonly known: CommittedHead
+  /** As of PartitionPoint, if no record follows. */
+  readonly nextRaw: number
+}
+
 /**
- * Restores a partition. With a committed head the chain is followed from its `from`; without one, the chain that reaches
- * the highest raw offset is looked for from the oldest record on.
+ * Restores a partition, from a checkpoint if there is one of a record that was accepted. Else the chain is followed from the `from` of
+ * the committed head; without one, the chain that reaches the highest raw offset is looked for from the oldest record on.
  * @throws PositionLost when the committed head lies beyond the end: the topic is not the one that was committed for
  */
 export async function restorePartition(
@@ -57,28 +67,62 @@ export async function restorePartition(
   committed: CommittedHead | null,
   maxSessionTimeoutMs: number,
   aside: Aside | null = null,
+  checkpoint: Checkpoint | null = null,
 ): Promise<PartitionPoint> {
   if (committed !== null && committed.head >= log.end) {
     throw new PositionLost(
       `hits.enriched-${log.partition} ends at ${log.end}, but ${committed.head} was committed as written: the topic was truncated or made anew`,
     )
   }
-  const known = committed ?? (await findHead(log))
-  const state = new PartitionState(maxSessionTimeoutMs, aside)
+  const empty = (): PartitionState => new PartitionState(maxSessionTimeoutMs, aside)
+  const start = (await startAt(checkpoint, log, committed, empty)) ?? (await startWithNothing(log, committed, empty))
   try {
-    return await restoreInto(state, log, known)
+    return await restoreFrom(start, log)
   } catch (error) {
-    state.close()
+    start.state.close()
     throw error
   }
 }
 
-async function restoreInto(
-  state: PartitionState,
+async function startWithNothing(
   log: EnrichedPartition,
-  known: CommittedHead,
-): Promise<PartitionPoint> {
-  const restore = new Restore(state, known)
+  committed: CommittedHead | null,
+  empty: () => PartitionState,
+): Promise<Start> {
+  const known = committed ?? (await findHead(log))
+  return { state: empty(), accepted: new AcceptedRecords(known.from), known, nextRaw: -1 }
+}
+
+/** null = the checkpoint is of another log, older than what is read without it, or cannot be read. */
+async function startAt(
+  checkpoint: Checkpoint | null,
+  log: EnrichedPartition,
+  committed: CommittedHead | null,
+  empty: () => PartitionState,
+): Promise<Start | null> {
+  if (checkpoint === null) return null
+  const { head, nextRaw } = checkpoint
+  if (head < log.low || head >= log.end || head < (committed?.from ?? -1)) return null
+  if (!(await isIn(log, checkpoint))) return null
+  const state = empty()
+  try {
+    const known = { head: Math.max(head, committed?.head ?? -1), from: head }
+    return { state, accepted: checkpoint.load(state), known, nextRaw }
+  } catch {
+    state.close()
+    return null
+  }
+}
+
+async function isIn(log: EnrichedPartition, checkpoint: Checkpoint): Promise<boolean> {
+  const { head } = checkpoint
+  for await (const record of records(log, head, head + 1)) return record.offset === head && checkpoint.isAt(record)
+  return false
+}
+
+async function restoreFrom(start: Start, log: EnrichedPartition): Promise<PartitionPoint> {
+  const { known } = start
+  const restore = new Restore(start)
   const before = known.from + 1 < log.low ? await backFrom(log, known.head) : null
   for await (const record of records(log, Math.max(known.from + 1, log.low), log.end)) {
     restore.add(record, before)
@@ -93,13 +137,14 @@ class Restore {
   readonly #accepted: AcceptedRecords
   readonly #committedHead: number
   #head: number
-  #nextRaw = -1
+  #nextRaw: number
   #rows = 0
 
-  constructor(state: PartitionState, known: CommittedHead) {
+  constructor({ state, accepted, known, nextRaw }: Start) {
     this.#state = state
     this.#reader = new StateReader(state)
-    this.#accepted = new AcceptedRecords(known.from)
+    this.#accepted = accepted
+    this.#nextRaw = nextRaw
     this.#committedHead = known.head
     this.#head = known.from
   }

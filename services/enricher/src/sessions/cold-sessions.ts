@@ -3,7 +3,7 @@
  * fit into, 52 bytes a session instead of about 950.
  */
 import type { Hash64 } from '@millrace/shared'
-import type { ColdFile, ColdFolder } from '../cold/cold-folder.ts'
+import { type ColdFile, type ColdFolder, type Kept, nameOf, type Place } from '../cold/cold-folder.ts'
 import type { Arrival } from '../steps/arrival.ts'
 import { kindOf, type Session, type SessionKind } from './session.ts'
 import { SessionPacker } from './session-packer.ts'
@@ -60,6 +60,17 @@ function comesFirst(a: Candidate, b: Candidate): boolean {
   return a.start !== b.start ? a.start > b.start : a.opened > b.opened
 }
 
+interface SavedSegment {
+  readonly file: string
+  readonly bytes: number
+  readonly origin: number
+  readonly size: number
+  readonly taken: number
+  readonly lastEnd: number
+  readonly words: Place
+}
+export type SavedColdSessions = readonly SavedSegment[]
+
 /** Sessions put aside together, in the order of time. */
 class Segment {
   readonly file: ColdFile
@@ -80,6 +91,24 @@ class Segment {
   /** Sessions that nobody has taken back. */
   get count(): number {
     return this.#size - this.#taken
+  }
+
+  save(into: ColdFile): SavedSegment {
+    return {
+      ...{ file: nameOf(this.file), bytes: this.file.size, origin: this.#origin, lastEnd: this.lastEnd },
+      ...{ size: this.#size, taken: this.#taken, words: into.put(this.#words.subarray(0, this.#size * WORDS)) },
+    }
+  }
+
+  static load({ arrays, open }: Kept, { file, bytes, origin, size, taken, lastEnd, words }: SavedSegment): Segment {
+    const segment = new Segment(open(file, bytes), origin)
+    segment.#words.set(new Int32Array(arrays.take(words)))
+    for (let entry = 0; entry < size; entry++)
+      segment.#heads[segment.#slot(segment.#words[entry * WORDS + LOW]!)] = entry + 1
+    segment.#size = size
+    segment.#taken = taken
+    segment.lastEnd = lastEnd
+    return segment
   }
 
   canTake(sessions: readonly Session[]): boolean {
@@ -258,6 +287,19 @@ export class ColdSessions {
 
   close(): void {
     this.forget(Number.POSITIVE_INFINITY)
+  }
+
+  save(into: ColdFile): SavedColdSessions {
+    return this.#segments.map((segment) => segment.save(into))
+  }
+
+  /** Where nothing is put aside yet. */
+  load(kept: Kept, saved: SavedColdSessions): void {
+    for (const segment of saved) this.#segments.push(Segment.load(kept, segment))
+  }
+
+  get files(): ColdFile[] {
+    return this.#segments.map(({ file }) => file)
   }
 
   #read(segment: Segment, entry: number): Found {

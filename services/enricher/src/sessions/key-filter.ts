@@ -1,3 +1,5 @@
+import type { ColdFile, Place } from '../cold/cold-folder.ts'
+
 /** Entries share 12 bits each: about 1 in 200 absent keys is taken for a known one. */
 const BITS_PER_KEY = 12
 /** A key looks at one block alone: eight words, side by side, with one bit of the key in each. */
@@ -12,10 +14,22 @@ export class KeyFilter {
   readonly #blocks: number
   readonly #words: Int32Array
 
+  private constructor(words: Int32Array) {
+    this.#words = words
+    this.#blocks = words.length / BLOCK_WORDS
+  }
+
   /** `keys`: how many will be added. More do no harm but to the share of keys that are taken for known ones. */
-  constructor(keys: number) {
-    this.#blocks = Math.ceil((keys * BITS_PER_KEY) / (BLOCK_WORDS * 32))
-    this.#words = new Int32Array(this.#blocks * BLOCK_WORDS)
+  static for(keys: number): KeyFilter {
+    return new KeyFilter(new Int32Array(Math.ceil((keys * BITS_PER_KEY) / (BLOCK_WORDS * 32)) * BLOCK_WORDS))
+  }
+
+  save(into: ColdFile): Place {
+    return into.put(this.#words)
+  }
+
+  static load(from: ColdFile, saved: Place): KeyFilter {
+    return new KeyFilter(new Int32Array(from.take(saved)))
   }
 
   get bytes(): number {

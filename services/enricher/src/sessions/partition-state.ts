@@ -4,13 +4,14 @@
  * restore-rows.ts), so that a restored state is exactly that of the accepted records, whoever wrote them.
  */
 import { type Hash64, NO_HASH, type Uuid } from '@millrace/shared'
-import type { ColdFolder } from '../cold/cold-folder.ts'
+import type { ColdFile, ColdFolder, Kept, Place } from '../cold/cold-folder.ts'
 import type { OpenRow } from '../visit.ts'
-import { ColdSessions, type Found, type Sought } from './cold-sessions.ts'
+import { ColdSessions, type Found, type SavedColdSessions, type Sought } from './cold-sessions.ts'
 import { type Fingerprint, mix } from './fingerprint.ts'
-import { RecentTable, TIME_STEP_MS } from './recent.ts'
-import { SeenHits } from './seen-hits.ts'
+import { RecentTable, type SavedTable, TIME_STEP_MS } from './recent.ts'
+import { type SavedSeenHits, SeenHits } from './seen-hits.ts'
 import { kindOf, type Session } from './session.ts'
+import { SessionPacker } from './session-packer.ts'
 
 const MINUTE_MS = 60_000
 /** L: how far a hit may be behind the stream and still touch a session. */
@@ -58,6 +59,24 @@ export interface StoredHit {
   isEngagement: boolean
   pageId: Uuid
   engagedMs: number
+}
+
+/** A state as plain values; arrays and what is put aside lie in files. */
+export interface SavedState {
+  readonly streamTime: number
+  readonly memoryMs: number
+  readonly keepMs: number
+  readonly opened: number
+  /** null = there was none. */
+  readonly floodBucket: number | null
+  readonly seen: SavedSeenHits
+  readonly pages: SavedTable
+  readonly pageDays: readonly (readonly [day: number, time: number])[]
+  readonly sessionDays: readonly (readonly [day: number, bucket: number])[]
+  /** Sessions in memory: their texts, and where each begins. */
+  readonly texts: Place
+  readonly at: readonly number[]
+  readonly cold: SavedColdSessions
 }
 
 export class PartitionState {
@@ -225,6 +244,11 @@ export class PartitionState {
     }
   }
 
+  *#inMemory(): Iterable<Session> {
+    for (const first of this.#sessions.values())
+      for (let session: Session | null = first; session !== null; session = session.next) yield session
+  }
+
   #addPage(receivedAt: number, engagedMs: number, fromDay: number, toDay: number): void {
     const known = this.#pages.largest(this.#print.low, this.#print.high, receivedAt)
     if (engagedMs <= Math.max(known, 0)) return
@@ -251,6 +275,40 @@ export class PartitionState {
   /** Lets go of what a restore has read and nothing needs. */
   settle(): void {
     this.#sweep(Math.floor((this.streamTime - this.#keepMs) / BUCKET_MS))
+  }
+
+  /** Between batches, of a state that puts aside into a folder of the process's own. @throws Error of the file system */
+  save(into: ColdFile): SavedState {
+    const { bytes, at } = new SessionPacker().pack([...this.#inMemory()])
+    return {
+      ...{ streamTime: this.streamTime, memoryMs: this.#memoryMs, keepMs: this.#keepMs },
+      opened: this.#opened,
+      floodBucket: Number.isFinite(this.#floodBucket) ? this.#floodBucket : null,
+      ...{ seen: this.seen.save(into), pages: this.#pages.save(into) },
+      ...{ pageDays: [...this.#pageDays], sessionDays: [...this.#days] },
+      ...{ texts: into.put(bytes), at, cold: this.#cold?.save(into) ?? [] },
+    }
+  }
+
+  /** Becomes, from nothing, what was saved; `settle` has to follow. @throws Error when the files cannot be read */
+  load(kept: Kept, saved: SavedState): void {
+    this.streamTime = saved.streamTime
+    this.#memoryMs = Math.max(this.#memoryMs, saved.memoryMs)
+    this.#keepMs = Math.max(this.#keepMs, saved.keepMs)
+    this.#cold!.load(kept, saved.cold)
+    this.seen.load(kept, saved.seen)
+    this.#pages.load(kept, saved.pages)
+    for (const [day, time] of saved.pageDays) this.#pageDays.set(day, time)
+    const packer = new SessionPacker()
+    for (const at of saved.at) this.#list(packer.unpack(kept.arrays, saved.texts[0] + at))
+    for (const [day, bucket] of saved.sessionDays) this.#days.set(day, bucket)
+    this.#floodBucket = saved.floodBucket ?? Number.NEGATIVE_INFINITY
+    this.#opened = saved.opened
+  }
+
+  /** The files of what is put aside. */
+  get files(): ColdFile[] {
+    return [...this.seen.files, ...this.#pages.files, ...(this.#cold?.files ?? [])]
   }
 
   get dedupEntries(): number {

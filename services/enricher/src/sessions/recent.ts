@@ -4,9 +4,9 @@
  * dropped because memory is short. (A Map of strings needs 150 bytes and more.) Where there are many of them they are put
  * aside: they lie in files then, and 1.5 bytes an entry stay in memory. What is remembered is the same.
  */
-import type { ColdFolder } from '../cold/cold-folder.ts'
-import { SealedRun } from './sealed-run.ts'
-import { GROWTH, SHARDS, Shard, shardOf } from './shard.ts'
+import type { ColdFile, ColdFolder, Kept } from '../cold/cold-folder.ts'
+import { type SavedRun, SealedRun } from './sealed-run.ts'
+import { GROWTH, type SavedShard, SHARDS, Shard, shardOf } from './shard.ts'
 
 /** Times are kept in steps of 16 ms, rounded up: an entry never expires early. */
 export const TIME_STEP_MS = 16
@@ -15,6 +15,14 @@ const GENERATION_MS = STEPS * TIME_STEP_MS
 /** Entries in memory from which on the newest generation is put aside, 3 MB and more; older ones from a part of it on. */
 const SEAL_FROM = 262_144
 const OLDER_SEAL_PART = 1 / 8
+
+interface SavedGeneration {
+  readonly start: number
+  readonly count: number
+  readonly shards: readonly (SavedShard | null)[]
+  readonly runs: readonly SavedRun[]
+}
+export type SavedTable = readonly SavedGeneration[]
 
 /** The entries of one span of received_at. */
 class Generation {
@@ -57,13 +65,34 @@ class Generation {
   seal(folder: ColdFolder): void {
     const file = folder.create()
     try {
-      this.#runs.push(new SealedRun(file, this.#shards, this.unsealed, this.#withValues))
+      this.#runs.push(SealedRun.write(file, this.#shards, this.unsealed, this.#withValues))
     } catch (error) {
       file.close()
       throw error
     }
     this.#shards.fill(undefined)
     this.unsealed = 0
+  }
+
+  save(into: ColdFile): SavedGeneration {
+    const { start, count } = this
+    const shards = this.#shards.map((shard) => shard?.save(into) ?? null)
+    return { start, count, shards, runs: this.#runs.map((run) => run.save(into)) }
+  }
+
+  static load(kept: Kept, { start, count, shards, runs }: SavedGeneration, withValues: boolean): Generation {
+    const generation = new Generation(start, withValues)
+    for (const [i, shard] of shards.entries())
+      if (shard !== null) generation.#shards[i] = Shard.load(kept.arrays, shard)
+    for (const run of runs) generation.#runs.push(SealedRun.load(kept, run))
+    generation.count = count
+    generation.unsealed = sum(generation.#shards.map((shard) => shard?.count ?? 0))
+    return generation
+  }
+
+  /** What is put aside. */
+  get files(): ColdFile[] {
+    return this.#runs.map(({ file }) => file)
   }
 
   /** Frees the files. The generation must not be asked afterwards. */
@@ -159,6 +188,20 @@ export class RecentTable {
       const from = generation.start === newest ? this.#sealFrom : this.#sealFrom * OLDER_SEAL_PART
       if (generation.unsealed > 0 && generation.unsealed >= from) folder.try(() => generation.seal(folder))
     }
+  }
+
+  save(into: ColdFile): SavedTable {
+    return this.#generations.map((generation) => generation.save(into))
+  }
+
+  /** Into a table without entries. */
+  load(kept: Kept, saved: SavedTable): void {
+    for (const generation of saved) this.#generations.push(Generation.load(kept, generation, this.#withValues))
+  }
+
+  /** What is put aside. */
+  get files(): ColdFile[] {
+    return this.#generations.flatMap(({ files }) => files)
   }
 
   /** Forgets everything and frees the files. A table that has put nothing aside need not be closed. */

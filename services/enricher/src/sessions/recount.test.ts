@@ -1,6 +1,6 @@
 /** The sessionizer against an independent recount, and a restored state against a living one. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { recount } from '@millrace/recount'
@@ -131,15 +131,19 @@ const LIMITS = [
 
 const folderPath = mkdtempSync(join(tmpdir(), 'millrace-aside-'))
 afterAll(() => rmSync(folderPath, { recursive: true }))
-const folder = new ColdFolder(folderPath, (error) => {
-  throw error
-})
+const folder = new ColdFolder(
+  folderPath,
+  (error) => {
+    throw error
+  },
+  true,
+)
 
 describe.each(LIMITS)('sessions%s', (_limited, floodLimit) => {
   it('equal an independent recount of the raw hits', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(request, { minLength: 1, maxLength: 60 }),
+        fc.array(request, { minLength: 1, maxLength: 60, size: 'max' }),
         fc.integer({ min: 1, max: 20 }),
         async (requests, batchSize) => {
           const raw = rawOf(requests)
@@ -213,30 +217,44 @@ describe.each(LIMITS)('sessions%s', (_limited, floodLimit) => {
     )
   })
 
-  it('are the same after a restore at any point, and put aside on disk', () => {
+  /** What may come behind a batch. */
+  const then = fc.constantFrom('', 'save', 'restore', 'save and restore', 'save and restore')
+  it.each([
+    [', with all of it put aside', { sessions: 0, entries: 8 }],
+    [', with some of it put aside', { sessions: 2, entries: 30 }],
+  ])('are the same after a restore at any point, from a checkpoint or without one%s', (_title, inMemory) => {
     let putAside = 0
+    let saved = 0
     fc.assert(
-      fc.property(fc.array(fc.tuple(request, fc.boolean(), fc.boolean()), { minLength: 2, maxLength: 60 }), (steps) => {
-        const raw = rawOf(steps.map(([r]) => r))
-        const living = new Lab(floodLimit)
-        const restored = new Lab(floodLimit, { folder, sessions: 0, entries: 8 })
-        let batch: typeof raw = []
-        for (const [i, [, cut, restore]] of steps.entries()) {
-          batch.push(raw[i]!)
-          if (!cut && i < steps.length - 1) continue
-          const expected = living.enrich(batch)
-          const actual = restored.enrich(batch)
-          expect(actual.hits.equals(expected.hits)).toBe(true)
-          expect(actual.sessions.equals(expected.sessions)).toBe(true)
-          batch = []
-          putAside += restored.state.asideCount
-          if (restore) restored.restore()
-        }
-        restored.close()
-      }),
+      fc.property(
+        fc.array(fc.tuple(request, fc.boolean(), then), { minLength: 2, maxLength: 60, size: 'max' }),
+        (steps) => {
+          const raw = rawOf(steps.map(([r]) => r))
+          const living = new Lab(floodLimit)
+          const restored = new Lab(floodLimit, { folder, ...inMemory })
+          let batch: typeof raw = []
+          for (const [i, [, cut, next]] of steps.entries()) {
+            batch.push(raw[i]!)
+            if (!cut && i < steps.length - 1) continue
+            const expected = living.enrich(batch)
+            const actual = restored.enrich(batch)
+            expect(actual.hits.equals(expected.hits)).toBe(true)
+            expect(actual.sessions.equals(expected.sessions)).toBe(true)
+            batch = []
+            putAside += restored.state.asideCount
+            if (next.includes('save')) restored.save()
+            if (next.includes('restore')) restored.restore()
+            saved += Number(next.includes('save'))
+          }
+          restored.close()
+        },
+      ),
       { numRuns: RUNS },
     )
     expect(putAside).toBeGreaterThan(RUNS)
+    expect(saved).toBeGreaterThan(RUNS)
+    // What is put aside lives as long as the state, and what checkpoints keep until the next one.
+    expect(readdirSync(folderPath)).toEqual(['partition-0'])
   })
 })
 

@@ -64,7 +64,7 @@ function known(table: RecentTable, from: number, to: number): number {
 
 describe('KeyFilter', () => {
   it('knows all its keys and takes less than 1 in 100 absent ones for known', () => {
-    const filter = new KeyFilter(100_000)
+    const filter = KeyFilter.for(100_000)
     for (let n = 0; n < 100_000; n++) filter.add(lowOf(n), highOf(n))
     const foundOf = (from: number): number => {
       let found = 0
@@ -83,7 +83,7 @@ describe('SealedRun', () => {
     for (let n = 0; n < 200; n++) shard.add(0xffff_ffff - n, high, n, 1_000 + n)
     const shards: (Shard | undefined)[] = new Array(SHARDS).fill(undefined)
     shards[shardOf(high)] = shard
-    const run = new SealedRun(folder().create(), shards, 200, true)
+    const run = SealedRun.write(folder().create(), shards, 200, true)
     for (let n = 0; n < 200; n++) {
       expect(run.mayHold(0xffff_ffff - n, high)).toBe(true)
       expect(run.largest(0xffff_ffff - n, high, n)).toBe(1_000 + n)
@@ -98,7 +98,7 @@ describe('SealedRun', () => {
     const file = folder().create()
     const shards = [new Shard(24, false)]
     shards[0]!.add(5, 5, 1, 0)
-    const run = new SealedRun(file, shards, 1, false)
+    const run = SealedRun.write(file, shards, 1, false)
     vi.spyOn(file, 'read').mockReturnValue(0)
     expect(() => run.largest(5, 5, 0)).toThrow('shorter')
     run.close()

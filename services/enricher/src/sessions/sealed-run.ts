@@ -1,4 +1,4 @@
-import type { ColdFile } from '../cold/cold-folder.ts'
+import { type ColdFile, type Kept, nameOf, type Place } from '../cold/cold-folder.ts'
 import { KeyFilter } from './key-filter.ts'
 import { homeSlot, SHARDS, type Shard, shardOf } from './shard.ts'
 
@@ -16,34 +16,72 @@ const stepsBytes = new Uint8Array(steps.buffer)
 const values = new Uint32Array(WINDOW_SLOTS)
 const valuesBytes = new Uint8Array(values.buffer)
 
+export interface SavedRun {
+  readonly file: string
+  readonly withValues: boolean
+  readonly filter: Place
+  readonly starts: Place
+  readonly capacities: Place
+}
+
 /**
  * Entries of a generation that lie in a file, their shards as they were in memory, and never change. In memory a filter of
  * their fingerprints stays, so that the file is read for what it holds and for few others.
  */
 export class SealedRun {
-  readonly #file: ColdFile
+  readonly file: ColdFile
   readonly #withValues: boolean
   readonly #filter: KeyFilter
   /** By shard: where it begins in the file. */
-  readonly #starts = new Float64Array(SHARDS)
+  readonly #starts: Float64Array
   /** By shard: its slots; 0 = nothing was in it. */
-  readonly #capacities = new Uint32Array(SHARDS)
+  readonly #capacities: Uint32Array
+
+  private constructor(
+    file: ColdFile,
+    withValues: boolean,
+    filter: KeyFilter,
+    starts = new Float64Array(SHARDS),
+    capacities = new Uint32Array(SHARDS),
+  ) {
+    this.file = file
+    this.#withValues = withValues
+    this.#filter = filter
+    this.#starts = starts
+    this.#capacities = capacities
+  }
 
   /**
    * Writes the shards, of `count` entries altogether, into a file of their own, which the run closes from then on.
    * @throws Error of the file system: then the file is the caller's to close
    */
-  constructor(file: ColdFile, shards: readonly (Shard | undefined)[], count: number, withValues: boolean) {
-    this.#file = file
-    this.#withValues = withValues
-    this.#filter = new KeyFilter(count)
+  static write(file: ColdFile, shards: readonly (Shard | undefined)[], count: number, withValues: boolean): SealedRun {
+    const run = new SealedRun(file, withValues, KeyFilter.for(count))
     for (let index = 0; index < SHARDS; index++) {
       const shard = shards[index]
       if (shard === undefined) continue
-      this.#capacities[index] = shard.capacity
-      this.#starts[index] = shard.write(file)
-      shard.addKeysTo(this.#filter)
+      run.#capacities[index] = shard.capacity
+      run.#starts[index] = shard.write(file)
+      shard.addKeysTo(run.#filter)
     }
+    return run
+  }
+
+  /** All but the file, which has to have a name. */
+  save(into: ColdFile): SavedRun {
+    const [starts, capacities] = [into.put(this.#starts), into.put(this.#capacities)]
+    const file = nameOf(this.file)
+    return { file, withValues: this.#withValues, filter: this.#filter.save(into), starts, capacities }
+  }
+
+  static load({ arrays, open }: Kept, { file, withValues, filter, starts, capacities }: SavedRun): SealedRun {
+    return new SealedRun(
+      open(file, 0),
+      withValues,
+      KeyFilter.load(arrays, filter),
+      new Float64Array(arrays.take(starts)),
+      new Uint32Array(arrays.take(capacities)),
+    )
   }
 
   /** Bytes of memory. */
@@ -85,7 +123,7 @@ export class SealedRun {
 
   /** Frees the disk space. */
   close(): void {
-    this.#file.close()
+    this.file.close()
   }
 
   /** Reads steps and values of a window. `start`: where the shard's steps begin. */
@@ -97,7 +135,7 @@ export class SealedRun {
 
   /** Reads so many bytes, or more: what lies behind them means nothing. */
   #read(at: number, into: Uint8Array, needed: number): void {
-    if (this.#file.read(at, into) < needed)
+    if (this.file.read(at, into) < needed)
       throw new Error('a file of what was put aside is shorter than it was written')
   }
 }

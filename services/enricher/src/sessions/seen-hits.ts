@@ -1,11 +1,16 @@
 import type { Hash64, Uuid } from '@millrace/shared'
-import type { ColdFolder } from '../cold/cold-folder.ts'
+import type { ColdFile, ColdFolder, Kept, Place } from '../cold/cold-folder.ts'
 import { type Fingerprint, mix } from './fingerprint.ts'
-import { RecentTable } from './recent.ts'
+import { RecentTable, type SavedTable } from './recent.ts'
 
 /** A filter of 2^18 bits, 32 KB, for each hour and each day whose salt made ids in it. */
 const FILTER_BITS = 18
 const HOUR_MS = 3_600_000
+
+export interface SavedSeenHits {
+  readonly table: SavedTable
+  readonly filters: readonly (readonly [day: number, hours: readonly (readonly [hour: number, bits: Place])[]])[]
+}
 
 /**
  * The hit_ids of the last hour, each with the visitor that sent it. A hit is asked for under the visitor's ids of its own
@@ -66,6 +71,25 @@ export class SeenHits {
   /** Moves what is much into files, as RecentTable. For between batches. */
   putAside(): void {
     this.#table.putAside()
+  }
+
+  save(into: ColdFile): SavedSeenHits {
+    const filters = [...this.#filters].map(
+      ([day, hours]) => [day, [...hours].map(([hour, bits]) => [hour, into.put(bits)] as const)] as const,
+    )
+    return { table: this.#table.save(into), filters }
+  }
+
+  /** Where nothing is known yet. */
+  load(kept: Kept, { table, filters }: SavedSeenHits): void {
+    this.#table.load(kept, table)
+    for (const [day, hours] of filters)
+      this.#filters.set(day, new Map(hours.map(([hour, bits]) => [hour, new Uint32Array(kept.arrays.take(bits))])))
+  }
+
+  /** What is put aside. */
+  get files(): ColdFile[] {
+    return this.#table.files
   }
 
   /** Forgets all hit_ids and frees the files. */

@@ -1,4 +1,4 @@
-import type { ColdFile } from '../cold/cold-folder.ts'
+import type { ColdFile, Place } from '../cold/cold-folder.ts'
 import type { KeyFilter } from './key-filter.ts'
 
 /** A generation's entries are spread over this many shards, so that none takes long to grow. */
@@ -13,6 +13,13 @@ export const shardOf = (high: number): number => high >>> 26
 
 /** Where probing for a fingerprint begins, by its lower half, in a shard of so many slots. */
 export const homeSlot = (low: number, capacity: number): number => Math.floor((low / TWO_32) * capacity)
+
+export interface SavedShard {
+  readonly count: number
+  readonly words: Place
+  readonly steps: Place
+  readonly values: Place | null
+}
 
 /** Open addressing with linear probing. A slot is free when both halves of its fingerprint are 0. */
 export class Shard {
@@ -63,9 +70,9 @@ export class Shard {
 
   /** Writes all slots: the words of all, 8 bytes each, then the steps, 2, then the values, 4, if any. Returns where they begin. */
   write(file: ColdFile): number {
-    const start = file.append(bytesOf(this.#words))
-    file.append(bytesOf(this.#steps))
-    if (this.#values !== null) file.append(bytesOf(this.#values))
+    const [start] = file.put(this.#words)
+    file.put(this.#steps)
+    if (this.#values !== null) file.put(this.#values)
     return start
   }
 
@@ -73,6 +80,26 @@ export class Shard {
     const words = this.#words
     for (let at = 0; at < words.length; at += 2)
       if (words[at] !== 0 || words[at + 1] !== 0) filter.add(words[at]!, words[at + 1]!)
+  }
+
+  /** Entries. */
+  get count(): number {
+    return this.#count
+  }
+
+  save(into: ColdFile): SavedShard {
+    const [words, steps] = [into.put(this.#words), into.put(this.#steps)]
+    return { count: this.#count, words, steps, values: this.#values && into.put(this.#values) }
+  }
+
+  static load(from: ColdFile, { count, words, steps, values }: SavedShard): Shard {
+    const shard = new Shard(0, false)
+    shard.#words = new Uint32Array(from.take(words))
+    shard.#steps = new Uint16Array(from.take(steps))
+    shard.#values = values && new Uint32Array(from.take(values))
+    shard.#capacity = shard.#steps.length
+    shard.#count = count
+    return shard
   }
 
   get bytes(): number {
@@ -96,6 +123,3 @@ export class Shard {
     }
   }
 }
-
-const bytesOf = (array: Uint16Array | Uint32Array): Uint8Array =>
-  new Uint8Array(array.buffer, array.byteOffset, array.byteLength)

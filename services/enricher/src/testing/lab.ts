@@ -10,6 +10,8 @@ import {
   readRows,
   type SessionRow,
 } from '@millrace/shared'
+import { AcceptedRecords } from '../partition/accepted.ts'
+import { Checkpoints } from '../partition/checkpoints.ts'
 import { BatchEnricher, readRaw } from '../partition/enrich-batch.ts'
 import type { Tools } from '../pipeline.ts'
 import type { ReadingTools } from '../raw-hit.ts'
@@ -69,6 +71,8 @@ export class Lab {
   readonly records: LabRecord[] = []
   readonly #enricher: BatchEnricher
   readonly #aside: Aside | null
+  /** Of how many records a checkpoint was made. */
+  #saved = 0
 
   /** `rate`: of all sites; null = the rule is switched off. Who gives `aside` has to close the lab. */
   constructor(rate: RateLimit | null = RATE_LIMIT, aside: Aside | null = null) {
@@ -85,15 +89,33 @@ export class Lab {
     return record
   }
 
-  /** Drops the state and makes it again from the records since stream time S - X, as a restart does. */
-  restore(): void {
+  /** Makes a checkpoint, which restores from then on begin with. It needs a folder of its own for what is put aside. */
+  save(): void {
+    const at = { kp: TOOLS.kp, partition: 0, head: this.records.length - 1, nextRaw: 0 }
+    const { state } = this
+    this.#checkpoints.save({ ...at, state, accepted: new AcceptedRecords(-1) }, { key: null, value: null })
+    this.#saved = this.records.length
+  }
+
+  get #checkpoints(): Checkpoints {
+    return new Checkpoints(this.#aside!.folder, 'test')
+  }
+
+  /**
+   * Drops the state and makes it again, as a restart does: from the checkpoint and the records since then, or from those since
+   * stream time S - X. Returns how many were read.
+   */
+  restore(): number {
     const before = this.state.streamTime - this.state.memoryMs - 16
     this.state.close()
     this.state = new PartitionState(LONGEST_TIMEOUT_MS, this.#aside)
-    const from = this.records.findLastIndex((record) => record.streamTime < before)
+    if (this.#saved > 0) this.#checkpoints.find(0, TOOLS.kp)!.load(this.state)
+    const from = this.#saved > 0 ? this.#saved : this.records.findLastIndex((record) => record.streamTime < before) + 1
     const reader = new StateReader(this.state)
-    for (const record of this.records.slice(from + 1)) reader.add(record)
+    const records = this.records.slice(from)
+    for (const record of records) reader.add(record)
     this.state.settle()
+    return records.length
   }
 
   close(): void {

@@ -1,0 +1,167 @@
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Hash64, NO_HASH } from '@millrace/shared'
+import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ColdFolder } from '../cold/cold-folder.ts'
+import { PartitionState } from '../sessions/partition-state.ts'
+import { Session } from '../sessions/session.ts'
+import { Lab, MINUTE, NOON, rawRecord, TOOLS } from '../testing/lab.ts'
+import { AcceptedRecords } from './accepted.ts'
+import { Checkpoints, removeLeftovers, removeOld } from './checkpoints.ts'
+
+let path: string
+let failures: unknown[]
+beforeEach(() => {
+  path = mkdtempSync(join(tmpdir(), 'millrace-checkpoints-'))
+  failures = []
+})
+afterEach(() => rmSync(path, { recursive: true }))
+
+const open = (): ColdFolder => new ColdFolder(path, (error) => failures.push(error), true)
+const HEAD = { key: null, value: Buffer.from('rows'), headers: { prev: Buffer.from('41') } }
+const record = { ...HEAD, offset: 42, timestamp: NOON }
+
+/** A state of 40 visitors, nearly all of it put aside. */
+function filled(folder: ColdFolder): PartitionState {
+  const lab = new Lab(undefined, { folder, sessions: 1, entries: 8 })
+  for (let i = 0; i < 40; i++) {
+    const time = NOON + i * MINUTE
+    const hit = { ...pageView({ url: `https://example.com/${i}`, created_at: time }), hit_id: hitId(i) }
+    lab.enrich([rawRecord(i, time, rawValue([rawLine([hit as never], { sent_at: time, ip: `203.0.113.${i}` })]))])
+  }
+  return lab.state
+}
+
+const empty = (folder: ColdFolder): PartitionState =>
+  new PartitionState(30 * MINUTE, { folder, sessions: 1, entries: 8 })
+
+/** Saves a state as a process does that is killed then. */
+function saveAndDie(build = 'one'): number {
+  const folder = open()
+  const state = filled(folder)
+  const accepted = new AcceptedRecords(7)
+  accepted.add(42, NOON)
+  const point = { kp: TOOLS.kp, partition: 3, head: 42, nextRaw: 40, state, accepted }
+  new Checkpoints(folder, build).save(point, HEAD)
+  return state.sessionCount
+}
+
+describe('a checkpoint', () => {
+  it('outlives its process, and nothing else of it does', () => {
+    const sessions = saveAndDie()
+    writeFileSync(join(path, 'lock'), '')
+    removeLeftovers(path)
+    expect(readdirSync(path).sort()).toEqual(['lock', 'partition-3'])
+    const folder = open()
+    const found = new Checkpoints(folder, 'one').find(3, TOOLS.kp)!
+    expect(found).toMatchObject({ head: 42, nextRaw: 40 })
+    const state = empty(folder)
+    const accepted = found.load(state)
+    expect(state.sessionCount).toBe(sessions)
+    expect(state.dedupEntries).toBe(40)
+    const next = new Session(
+      { site: 'shop', visitorId: new Hash64(1, 2), sessionId: NO_HASH, fromDay: 1, toDay: 1 },
+      NOON,
+    )
+    state.addSession(next)
+    expect(next.opened).toBe(sessions + 1)
+    expect([accepted.lastBelow(NOON), accepted.lastBelow(NOON + 1)]).toEqual([7, 42])
+    // It is still there for another try, and the files that the state has taken are its own.
+    expect(new Checkpoints(folder, 'one').find(3, TOOLS.kp)).not.toBeNull()
+    state.close()
+    expect(readdirSync(path).sort()).toEqual(['lock', 'partition-3'])
+  })
+
+  it('is of the record that it was made at', () => {
+    saveAndDie()
+    const found = new Checkpoints(open(), 'one').find(3, TOOLS.kp)!
+    expect(found.isAt(record)).toBe(true)
+    expect(found.isAt({ ...record, value: Buffer.from('other rows') })).toBe(false)
+    expect(found.isAt({ ...record, headers: { prev: Buffer.from('40') } })).toBe(false)
+  })
+
+  it('is not read by another program, for another log, or behind another boot', () => {
+    saveAndDie()
+    expect(new Checkpoints(open(), 'two').find(3, TOOLS.kp)).toBeNull()
+    expect(new Checkpoints(open(), 'one').find(3, TOOLS.kp + 1)).toBeNull()
+    expect(new Checkpoints(open(), 'one').find(4, TOOLS.kp)).toBeNull()
+    const file = join(path, 'partition-3', 'state.json')
+    const saved = readFileSync(file, 'utf8')
+    for (const change of [{ boot: 'earlier' }, { format: 0 }]) {
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(saved), ...change }))
+      expect(new Checkpoints(open(), 'one').find(3, TOOLS.kp)).toBeNull()
+    }
+    writeFileSync(file, saved.slice(0, -10))
+    expect(new Checkpoints(open(), 'one').find(3, TOOLS.kp)).toBeNull()
+  })
+
+  it('says when it cannot be read', () => {
+    saveAndDie()
+    truncateSync(join(path, 'partition-3', 'arrays'), 100)
+    const folder = open()
+    const state = empty(folder)
+    expect(() => new Checkpoints(folder, 'one').find(3, TOOLS.kp)!.load(state)).toThrow()
+    state.close()
+  })
+
+  it('is not harmed by what is put aside after it', () => {
+    saveAndDie()
+    removeLeftovers(path)
+    const folder = open()
+    const checkpoint = new Checkpoints(folder, 'one').find(3, TOOLS.kp)!
+    const first = empty(folder)
+    checkpoint.load(first)
+    for (const file of first.files) file.append(Buffer.alloc(5_000, 'x'))
+    first.close()
+    const second = empty(folder)
+    checkpoint.load(second)
+    const ids = (state: PartitionState): number => state.sessionCount
+    expect(ids(second)).toBe(40)
+    second.close()
+  })
+
+  it('takes the place of the one before, and goes when it is old', () => {
+    saveAndDie()
+    const folder = open()
+    const state = filled(folder)
+    const accepted = new AcceptedRecords(-1)
+    const checkpoints = new Checkpoints(folder, 'one')
+    const save = (partition: number, head: number): void =>
+      checkpoints.save({ kp: TOOLS.kp, partition, head, nextRaw: 1, state, accepted }, HEAD)
+    save(3, 50)
+    expect(checkpoints.find(3, TOOLS.kp)!.head).toBe(50)
+    const long = new Date(Date.now() - 3 * 3_600_000)
+    save(4, 51)
+    utimesSync(join(path, 'partition-3'), long, long)
+    removeOld(path)
+    expect(existsSync(join(path, 'partition-3'))).toBe(false)
+    expect(checkpoints.find(4, TOOLS.kp)!.head).toBe(51)
+    expect(failures).toEqual([])
+  })
+
+  it('that the disk does not take is told, and leaves nothing behind', () => {
+    const folder = open()
+    const state = filled(folder)
+    rmSync(path, { recursive: true })
+    writeFileSync(path, '')
+    new Checkpoints(folder, 'one').save(
+      { kp: TOOLS.kp, partition: 3, head: 1, nextRaw: 1, state, accepted: new AcceptedRecords(-1) },
+      HEAD,
+    )
+    expect(failures).toHaveLength(1)
+    rmSync(path)
+    appendFileSync(path, '')
+  })
+})

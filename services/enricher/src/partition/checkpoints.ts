@@ -1,0 +1,177 @@
+/**
+ * States of partitions as they were at an accepted record, on the disk of this process: who starts again reads what came since instead
+ * of an hour of hits.enriched. They are never needed: without one, or with one that is not of this log, program or boot (files are
+ * not synced), the state is made of the records, as it always can be.
+ */
+import { createHash } from 'node:crypto'
+import {
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { bootId, type LogRecord, type StoredRecord } from '@millrace/log'
+import { ColdFile, type ColdFolder, type Kept, nameOf } from '../cold/cold-folder.ts'
+import type { PartitionState, SavedState } from '../sessions/partition-state.ts'
+import { AcceptedRecords, type SavedAccepted } from './accepted.ts'
+
+/** Of what is written; another one is not read. */
+const FORMAT = 1
+/** What is older says little that the log does not say as fast. */
+const MAX_AGE_MS = 2 * 3_600_000
+const FOLDER = /^partition-\d+$/
+const ARRAYS = 'arrays'
+const PLAIN = 'state.json'
+
+/** When a checkpoint is worth its writing: both. */
+export interface Pace {
+  /** Rows that a restart would read, about 7 µs each. */
+  readonly rows: number
+  readonly ms: number
+}
+const PACE: Pace = { rows: 20_000, ms: 60_000 }
+
+/** A state, and where it stands. */
+export interface Standpoint {
+  /** Of the epoch and the partition. */
+  readonly kp: number
+  readonly partition: number
+  /** Offset of the last accepted record. */
+  readonly head: number
+  /** Next offset of hits.raw. */
+  readonly nextRaw: number
+  readonly state: PartitionState
+  readonly accepted: AcceptedRecords
+}
+
+interface SavedPoint {
+  readonly format: number
+  readonly boot: string
+  readonly build: string
+  readonly kp: number
+  readonly head: number
+  readonly hash: string
+  readonly nextRaw: number
+  readonly state: SavedState
+  readonly accepted: SavedAccepted
+}
+
+/** A checkpoint that may be of the log as it is. */
+export interface Checkpoint {
+  readonly head: number
+  readonly nextRaw: number
+  /** Whether the record at `head` is the one of then. */
+  isAt(record: StoredRecord): boolean
+  /** Fills an empty state. @throws Error when it cannot be read: then the state is of no use */
+  load(into: PartitionState): AcceptedRecords
+}
+
+export class Checkpoints {
+  readonly pace: Pace
+  readonly #folder: ColdFolder
+  readonly #build: string
+
+  /** `folder`: the process's own. `build`: what other programs wrote is not read. */
+  constructor(folder: ColdFolder, build: string, pace = PACE) {
+    this.#folder = folder
+    this.#build = build
+    this.pace = pace
+  }
+
+  /** Replaces the partition's checkpoint. `record`: the one at its head. A disk that does not take it is left alone for a while. */
+  save(point: Standpoint, record: LogRecord): void {
+    this.#folder.try(() => {
+      const draft = join(this.#folder.path, `draft-${point.partition}`)
+      rmSync(draft, { recursive: true, force: true })
+      try {
+        mkdirSync(draft, { recursive: true })
+        this.#write(draft, point, record)
+        rmSync(this.#pathOf(point.partition), { recursive: true, force: true })
+        renameSync(draft, this.#pathOf(point.partition))
+      } catch (error) {
+        rmSync(draft, { recursive: true, force: true })
+        throw error
+      }
+    })
+  }
+
+  #write(draft: string, { kp, head, nextRaw, state, accepted }: Standpoint, record: LogRecord): void {
+    const arrays = new ColdFile(openSync(join(draft, ARRAYS), 'wx+', 0o600))
+    try {
+      const saved: SavedPoint = {
+        ...{ format: FORMAT, boot: bootId(), build: this.#build, kp, head, hash: hashOf(record), nextRaw },
+        ...{ state: state.save(arrays), accepted: accepted.save(arrays) },
+      }
+      writeFileSync(join(draft, PLAIN), JSON.stringify(saved), { mode: 0o600 })
+    } finally {
+      arrays.close()
+    }
+    for (const file of state.files) linkSync(file.path!, join(draft, nameOf(file)))
+  }
+
+  /** The partition's checkpoint; null = there is none of this log, program and boot. */
+  find(partition: number, kp: number): Checkpoint | null {
+    const path = this.#pathOf(partition)
+    const saved = this.#read(join(path, PLAIN))
+    if (saved === null || saved.kp !== kp) return null
+    return {
+      head: saved.head,
+      nextRaw: saved.nextRaw,
+      isAt: (record) => hashOf(record) === saved.hash,
+      load: (into) => this.#load(path, saved, into),
+    }
+  }
+
+  #read(path: string): SavedPoint | null {
+    try {
+      const saved = JSON.parse(readFileSync(path, 'utf8')) as SavedPoint
+      const isOurs = saved.format === FORMAT && saved.boot === bootId() && saved.build === this.#build
+      return isOurs ? saved : null
+    } catch {
+      return null
+    }
+  }
+
+  #load(path: string, { state, accepted }: SavedPoint, into: PartitionState): AcceptedRecords {
+    const arrays = new ColdFile(openSync(join(path, ARRAYS), 'r'))
+    const kept: Kept = { arrays, open: (name, size) => this.#folder.adopt(join(path, name), size) }
+    try {
+      into.load(kept, state)
+      return AcceptedRecords.load(arrays, accepted)
+    } finally {
+      arrays.close()
+    }
+  }
+
+  #pathOf(partition: number): string {
+    return join(this.#folder.path, `partition-${partition}`)
+  }
+}
+
+/** Removes all but checkpoints from a folder that nobody else uses: files of a process that was killed. */
+export function removeLeftovers(path: string): void {
+  for (const name of readdirSync(path))
+    if (!FOLDER.test(name) && name !== 'lock') rmSync(join(path, name), { recursive: true })
+  removeOld(path)
+}
+
+/** Removes checkpoints of partitions that have had little to do since, or are others' by now. What they keep on disk goes with them. */
+export function removeOld(path: string): void {
+  for (const name of readdirSync(path)) {
+    const checkpoint = join(path, name)
+    if (FOLDER.test(name) && statSync(checkpoint).mtimeMs < Date.now() - MAX_AGE_MS)
+      rmSync(checkpoint, { recursive: true })
+  }
+}
+
+function hashOf({ value, headers = {} }: Pick<LogRecord, 'value' | 'headers'>): string {
+  const hash = createHash('sha256').update(value ?? '')
+  for (const name of Object.keys(headers).sort()) hash.update(`\0${name}\0`).update(headers[name]!)
+  return hash.digest('hex')
+}
