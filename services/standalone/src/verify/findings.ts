@@ -15,6 +15,9 @@ const CHECKS = [
 export type CheckName = (typeof CHECKS)[number]
 
 const MAX_EXAMPLES = 10
+/** What decides where a session ends is no row of the log: it is recounted with the settings of who asks. */
+const OTHER_SETTINGS =
+  'most sessions differ: were they made with another MILLRACE_SESSION_TIMEOUT_MINUTES or MILLRACE_TIMEZONE than verify has?'
 
 /** One line of the summary. */
 interface CheckResult {
@@ -83,6 +86,9 @@ export class Findings {
   }
 }
 
+const mostSessionsDiffer = ({ name, compared, wrong }: CheckResult): boolean =>
+  name === 'I5 sessions equal the independent recount of the log' && wrong * 2 > compared
+
 /** The report for people. */
 export function describeReport({ ok, facts, checks, not_compared: notCompared }: VerifyReport): string {
   const width = Math.max(0, ...checks.map(({ name }) => name.length))
@@ -98,6 +104,7 @@ export function describeReport({ ok, facts, checks, not_compared: notCompared }:
     ...lines,
     ...(counts.length > 0 ? [`looked at: ${counts.join(', ')}`] : []),
     ...notCompared.map((what) => `not compared: ${what}`),
+    ...(checks.some(mostSessionsDiffer) ? [OTHER_SETTINGS] : []),
     ok ? 'no differences' : 'there are differences',
   ].join('\n')
 }
