@@ -1,13 +1,27 @@
 /**
  * `npm run bench -- enrich`: CPU of the enricher per hit, from the bytes of hits.raw to the bytes of hits.enriched, in one
  * thread and without a log: cold (nothing remembered) and warm, with the headers that a browser sends. Then the step that
- * reads agents alone, a flood in which nothing comes twice (what is remembered stays bounded), and what a restore costs.
+ * reads agents alone, a flood in which nothing comes twice (what is remembered stays bounded), and what a restore costs, from the
+ * records and from a checkpoint.
  * The streams are always the same: 20,000 visitors with real user agents, 5,000 hits a second.
  * Options: --hits (200000) --batch (500) --per-request (1) --headers (browser | few).
  */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { AgentReader, BatchEnricher, PartitionState, readAgent, readRaw, StateReader } from '@millrace/enricher'
+import {
+  AcceptedRecords,
+  AgentReader,
+  BatchEnricher,
+  Checkpoints,
+  ColdFolder,
+  IN_MEMORY,
+  PartitionState,
+  readAgent,
+  readRaw,
+  StateReader,
+} from '@millrace/enricher'
 import type { StoredRecord } from '@millrace/log'
 import { hitId, rawLine, rawValue } from '@millrace/testing'
 import { newGeo, newReading, RULES, randomFrom } from './enricher-parts.ts'
@@ -212,7 +226,13 @@ function measureStream(): void {
 }
 
 function measureRestore({ written }: Bench): void {
-  const restored = new PartitionState(RULES.sessionTimeoutMs)
+  const path = mkdtempSync(join(tmpdir(), 'millrace-bench-enrich-'))
+  const fail = (error: unknown): never => {
+    throw error
+  }
+  const folder = new ColdFolder(path, fail, true)
+  const empty = (): PartitionState => new PartitionState(RULES.sessionTimeoutMs, { folder, ...IN_MEMORY })
+  const restored = empty()
   const reader = new StateReader(restored)
   const before = process.cpuUsage()
   for (const record of written) reader.add(record)
@@ -220,6 +240,33 @@ function measureRestore({ written }: Bench): void {
   console.log(
     `restore  ${(microseconds(before) / HITS).toFixed(2).padStart(6)} µs/hit: ${whole(restored.sessionCount)} sessions, ${whole(restored.dedupEntries)} hit_ids`,
   )
+  measureCheckpoint(new Checkpoints(folder, 'bench'), restored, path, empty)
+  rmSync(path, { recursive: true })
+}
+
+function measureCheckpoint(
+  checkpoints: Checkpoints,
+  state: PartitionState,
+  path: string,
+  empty: () => PartitionState,
+): void {
+  const point = { kp: 4096, partition: 0, head: 1, nextRaw: 1, state, accepted: new AcceptedRecords(-1) }
+  const saving = performance.now()
+  checkpoints.save(point, { key: null, value: null })
+  const saveMs = performance.now() - saving
+  const own = readdirSync(join(path, 'partition-0')).filter((name) => !name.startsWith('remembered-'))
+  const bytes = own.reduce((sum, name) => sum + statSync(join(path, 'partition-0', name)).size, 0)
+  const loading = performance.now()
+  const loaded = empty()
+  checkpoints.find(0, 4096)!.load(loaded)
+  loaded.settle()
+  const loadMs = performance.now() - loading
+  console.log(
+    `checkpoint  ${saveMs.toFixed(0)} ms to write ${(bytes / 2 ** 20).toFixed(1)} MB, ${loadMs.toFixed(0)} ms to load: ` +
+      `${whole(loaded.sessionCount)} sessions, ${whole(loaded.asideCount)} of them aside, ${whole(loaded.dedupEntries)} hit_ids`,
+  )
+  loaded.close()
+  state.close()
 }
 
 /** The step alone, as the pipeline calls it: request objects are new, their texts are not. */

@@ -106,13 +106,12 @@ export class Checkpoints {
     try {
       const saved: SavedPoint = {
         ...{ format: FORMAT, boot: bootId(), build: this.#build, kp, head, hash: hashOf(record), nextRaw },
-        ...{ state: state.save(arrays), accepted: accepted.save(arrays) },
+        ...{ state: state.save(arrays, (files) => link(files, draft)), accepted: accepted.save(arrays) },
       }
       writeFileSync(join(draft, PLAIN), JSON.stringify(saved), { mode: 0o600 })
     } finally {
       arrays.close()
     }
-    for (const file of state.files) linkSync(file.path!, join(draft, nameOf(file)))
   }
 
   /** The partition's checkpoint; null = there is none of this log, program and boot. */
@@ -168,6 +167,10 @@ export function removeOld(path: string): void {
     if (FOLDER.test(name) && statSync(checkpoint).mtimeMs < Date.now() - MAX_AGE_MS)
       rmSync(checkpoint, { recursive: true })
   }
+}
+
+function link(files: readonly ColdFile[], folder: string): void {
+  for (const file of files) linkSync(file.path!, join(folder, nameOf(file)))
 }
 
 function hashOf({ value, headers = {} }: Pick<LogRecord, 'value' | 'headers'>): string {

@@ -220,13 +220,16 @@ export class ColdSessions {
 
   /** Takes copies of at most CAPACITY sessions; false = the disk did not, all have to stay where they are. */
   add(sessions: readonly Session[]): boolean {
-    return this.#folder.try(() => {
-      const segment = this.#segmentFor(sessions)
-      const { bytes, at } = this.#packer.pack(sessions)
-      const from = segment.file.append(bytes)
-      sessions.forEach((session, i) => {
-        segment.add(session, from + at[i]!)
-      })
+    return this.#folder.try(() => this.addOrThrow(sessions))
+  }
+
+  /** As `add`. @throws Error of the file system */
+  addOrThrow(sessions: readonly Session[]): void {
+    const segment = this.#segmentFor(sessions)
+    const { bytes, at } = this.#packer.pack(sessions)
+    const from = segment.file.append(bytes)
+    sessions.forEach((session, i) => {
+      segment.add(session, from + at[i]!)
     })
   }
 

@@ -4,14 +4,13 @@
  * restore-rows.ts), so that a restored state is exactly that of the accepted records, whoever wrote them.
  */
 import { type Hash64, NO_HASH, type Uuid } from '@millrace/shared'
-import type { ColdFile, ColdFolder, Kept, Place } from '../cold/cold-folder.ts'
+import type { ColdFile, ColdFolder, Kept } from '../cold/cold-folder.ts'
 import type { OpenRow } from '../visit.ts'
 import { ColdSessions, type Found, type SavedColdSessions, type Sought } from './cold-sessions.ts'
 import { type Fingerprint, mix } from './fingerprint.ts'
 import { RecentTable, type SavedTable, TIME_STEP_MS } from './recent.ts'
 import { type SavedSeenHits, SeenHits } from './seen-hits.ts'
 import { kindOf, type Session } from './session.ts'
-import { SessionPacker } from './session-packer.ts'
 
 const MINUTE_MS = 60_000
 /** L: how far a hit may be behind the stream and still touch a session. */
@@ -73,10 +72,7 @@ export interface SavedState {
   readonly pages: SavedTable
   readonly pageDays: readonly (readonly [day: number, time: number])[]
   readonly sessionDays: readonly (readonly [day: number, bucket: number])[]
-  /** Sessions in memory: their texts, and where each begins. */
-  readonly texts: Place
-  readonly at: readonly number[]
-  readonly cold: SavedColdSessions
+  readonly sessions: SavedColdSessions
 }
 
 export class PartitionState {
@@ -96,6 +92,7 @@ export class PartitionState {
   readonly #buckets = new Map<number, Session[]>()
   /** The last bucket of sessions whose visitor id may be of a day. */
   readonly #days = new Map<number, number>()
+  readonly #aside: Aside | null
   readonly #cold: ColdSessions | null
   readonly #mostInMemory: number
   /** Sessions in memory. */
@@ -111,6 +108,7 @@ export class PartitionState {
     this.#keepMs = keepOf(maxSessionTimeoutMs)
     this.seen = new SeenHits(aside?.folder, aside?.entries)
     this.#pages = new RecentTable(true, aside?.folder, aside?.entries)
+    this.#aside = aside
     this.#cold = aside && new ColdSessions(aside.folder)
     this.#mostInMemory = aside?.sessions ?? Number.POSITIVE_INFINITY
   }
@@ -277,30 +275,38 @@ export class PartitionState {
     this.#sweep(Math.floor((this.streamTime - this.#keepMs) / BUCKET_MS))
   }
 
-  /** Between batches, of a state that puts aside into a folder of the process's own. @throws Error of the file system */
-  save(into: ColdFile): SavedState {
-    const { bytes, at } = new SessionPacker().pack([...this.#inMemory()])
-    return {
-      ...{ streamTime: this.streamTime, memoryMs: this.#memoryMs, keepMs: this.#keepMs },
-      opened: this.#opened,
-      floodBucket: Number.isFinite(this.#floodBucket) ? this.#floodBucket : null,
-      ...{ seen: this.seen.save(into), pages: this.#pages.save(into) },
-      ...{ pageDays: [...this.#pageDays], sessionDays: [...this.#days] },
-      ...{ texts: into.put(bytes), at, cold: this.#cold?.save(into) ?? [] },
+  /**
+   * Between batches, of a state that puts aside into a folder of the process's own: sessions that are in memory are put aside, too, in
+   * what is saved. `keep` is told of all files that belong to it. @throws Error of the file system
+   */
+  save(into: ColdFile, keep: (files: readonly ColdFile[]) => void): SavedState {
+    const inMemory = new ColdSessions(this.#aside!.folder)
+    try {
+      const sessions = [...this.#inMemory()]
+      for (let at = 0; at < sessions.length; at += PORTION) inMemory.addOrThrow(sessions.slice(at, at + PORTION))
+      keep([...this.files, ...inMemory.files])
+      return {
+        ...{ streamTime: this.streamTime, memoryMs: this.#memoryMs, keepMs: this.#keepMs },
+        opened: this.#opened,
+        floodBucket: Number.isFinite(this.#floodBucket) ? this.#floodBucket : null,
+        ...{ seen: this.seen.save(into), pages: this.#pages.save(into) },
+        ...{ pageDays: [...this.#pageDays], sessionDays: [...this.#days] },
+        sessions: [...this.#cold!.save(into), ...inMemory.save(into)],
+      }
+    } finally {
+      inMemory.close()
     }
   }
 
-  /** Becomes, from nothing, what was saved; `settle` has to follow. @throws Error when the files cannot be read */
+  /** Becomes, from nothing, what was saved, all sessions put aside. @throws Error when the files cannot be read */
   load(kept: Kept, saved: SavedState): void {
     this.streamTime = saved.streamTime
     this.#memoryMs = Math.max(this.#memoryMs, saved.memoryMs)
     this.#keepMs = Math.max(this.#keepMs, saved.keepMs)
-    this.#cold!.load(kept, saved.cold)
+    this.#cold!.load(kept, saved.sessions)
     this.seen.load(kept, saved.seen)
     this.#pages.load(kept, saved.pages)
     for (const [day, time] of saved.pageDays) this.#pageDays.set(day, time)
-    const packer = new SessionPacker()
-    for (const at of saved.at) this.#list(packer.unpack(kept.arrays, saved.texts[0] + at))
     for (const [day, bucket] of saved.sessionDays) this.#days.set(day, bucket)
     this.#floodBucket = saved.floodBucket ?? Number.NEGATIVE_INFINITY
     this.#opened = saved.opened
