@@ -11,8 +11,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Hash64, NO_HASH } from '@millrace/shared'
-import { hitId, pageView, rawLine, rawValue } from '@millrace/testing'
+import { Hash64, NO_HASH, Uuid } from '@millrace/shared'
+import { engagement, hitId, pageView, rawLine, rawValue } from '@millrace/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ColdFolder } from '../cold/cold-folder.ts'
 import { PartitionState } from '../sessions/partition-state.ts'
@@ -30,12 +30,19 @@ beforeEach(() => {
 afterEach(() => rmSync(path, { recursive: true }))
 
 const open = (): ColdFolder => new ColdFolder(path, (error) => failures.push(error), true)
+const DAY = NOON / 86_400_000 - 0.5
 const HEAD = { key: null, value: Buffer.from('rows'), headers: { prev: Buffer.from('41') } }
 const record = { ...HEAD, offset: 42, timestamp: NOON }
 
-/** A state of 40 visitors, nearly all of it put aside. */
+/** A state of 40 visitors, of whom one is a flood and one looks at a page for long, nearly all of it put aside. */
 function filled(folder: ColdFolder): PartitionState {
-  const lab = new Lab(undefined, { folder, sessions: 1, entries: 8 })
+  const lab = new Lab({ hits: 3, perSecond: 1 }, { folder, sessions: 1, entries: 8 })
+  const start = Array.from({ length: 6 }, (_, i) => {
+    const signal = engagement({ page_id: hitId(100), engaged_ms: 5_000, created_at: NOON })
+    const hit = { ...(i < 5 ? pageView({ created_at: NOON }) : signal), hit_id: hitId(100 + i) }
+    return rawRecord(i, NOON, rawValue([rawLine([hit as never], { sent_at: NOON, ip: '203.0.113.0' })]))
+  })
+  lab.enrich(start)
   for (let i = 0; i < 40; i++) {
     const time = NOON + i * MINUTE
     const hit = { ...pageView({ url: `https://example.com/${i}`, created_at: time }), hit_id: hitId(i) }
@@ -44,23 +51,32 @@ function filled(folder: ColdFolder): PartitionState {
   return lab.state
 }
 
+/** What a state says without being asked for a visitor. */
+const says = (state: PartitionState): unknown => ({
+  times: [state.streamTime, state.memoryMs],
+  counts: [state.sessionCount, state.dedupEntries],
+  floods: state.hasFloods,
+  days: [-1, 0, 1].map((day) => [state.hasSessionsOf(DAY + day), state.hasPagesOf(DAY + day)]),
+  hitIds: [-1, 0, 1].map((day) => state.seen.mayKnow(Uuid.of(hitId(5)), DAY + day)),
+})
+
 const empty = (folder: ColdFolder): PartitionState =>
   new PartitionState(30 * MINUTE, { folder, sessions: 1, entries: 8 })
 
 /** Saves a state as a process does that is killed then. */
-function saveAndDie(build = 'one'): number {
+function saveAndDie(build = 'one'): PartitionState {
   const folder = open()
   const state = filled(folder)
   const accepted = new AcceptedRecords(7)
   accepted.add(42, NOON)
   const point = { kp: TOOLS.kp, partition: 3, head: 42, nextRaw: 40, state, accepted }
   new Checkpoints(folder, build).save(point, HEAD)
-  return state.sessionCount
+  return state
 }
 
 describe('a checkpoint', () => {
   it('outlives its process, and nothing else of it does', () => {
-    const sessions = saveAndDie()
+    const saved = says(saveAndDie())
     writeFileSync(join(path, 'lock'), '')
     removeLeftovers(path)
     expect(readdirSync(path).sort()).toEqual(['lock', 'partition-3'])
@@ -69,14 +85,22 @@ describe('a checkpoint', () => {
     expect(found).toMatchObject({ head: 42, nextRaw: 40 })
     const state = empty(folder)
     const accepted = found.load(state)
-    expect(state.sessionCount).toBe(sessions)
-    expect(state.dedupEntries).toBe(40)
+    expect(says(state)).toEqual(saved)
+    expect(saved).toMatchObject({
+      floods: true,
+      days: [
+        [false, false],
+        [true, true],
+        [false, false],
+      ],
+    })
+    expect(saved).toMatchObject({ hitIds: [false, true, false] })
     const next = new Session(
       { site: 'shop', visitorId: new Hash64(1, 2), sessionId: NO_HASH, fromDay: 1, toDay: 1 },
       NOON,
     )
     state.addSession(next)
-    expect(next.opened).toBe(sessions + 1)
+    expect(next.opened).toBeGreaterThan(40)
     expect([accepted.lastBelow(NOON), accepted.lastBelow(NOON + 1)]).toEqual([7, 42])
     // It is still there for another try, and the files that the state has taken are its own.
     expect(new Checkpoints(folder, 'one').find(3, TOOLS.kp)).not.toBeNull()
@@ -117,7 +141,7 @@ describe('a checkpoint', () => {
   })
 
   it('is not harmed by what is put aside after it', () => {
-    saveAndDie()
+    const saved = says(saveAndDie())
     removeLeftovers(path)
     const folder = open()
     const checkpoint = new Checkpoints(folder, 'one').find(3, TOOLS.kp)!
@@ -127,8 +151,7 @@ describe('a checkpoint', () => {
     first.close()
     const second = empty(folder)
     checkpoint.load(second)
-    const ids = (state: PartitionState): number => state.sessionCount
-    expect(ids(second)).toBe(40)
+    expect(says(second)).toEqual(saved)
     second.close()
   })
 
