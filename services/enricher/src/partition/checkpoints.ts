@@ -3,7 +3,7 @@
  * of an hour of hits.enriched. They are never needed: without one, or with one that is not of this log, program or boot (files are
  * not synced), the state is made of the records, as it always can be.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import {
   linkSync,
   mkdirSync,
@@ -87,8 +87,8 @@ export class Checkpoints {
   /** Replaces the partition's checkpoint. `record`: the one at its head. A disk that does not take it is left alone for a while. */
   save(point: Standpoint, record: LogRecord): void {
     this.#folder.try(() => {
-      const draft = join(this.#folder.path, `draft-${point.partition}`)
-      rmSync(draft, { recursive: true, force: true })
+      // A name of its own: should the lock ever fail, no two processes write into one.
+      const draft = join(this.#folder.path, `draft-${randomUUID()}`)
       try {
         mkdirSync(draft, { recursive: true })
         this.#write(draft, point, record)
