@@ -33,15 +33,8 @@ const stopMs = ({ chance, longestStopMs }: Scene): number =>
 const PATIENCE_MS = 240_000
 /** Tries until it works: what it needs may be away just now, or be taken away by the other list meanwhile. */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-      await sleep(200)
-    }
-  }
+  const { done } = await waitUntil('what a fault needs is there', async () => ({ done: await work() }), PATIENCE_MS)
+  return done
 }
 
 const killOne = (kind: string): Fault => ({

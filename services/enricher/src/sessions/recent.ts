@@ -84,7 +84,7 @@ class Generation {
     const generation = new Generation(start, withValues)
     for (const [i, shard] of shards.entries())
       if (shard !== null) generation.#shards[i] = Shard.load(kept.arrays, shard)
-    for (const run of runs) generation.#runs.push(SealedRun.load(kept, run))
+    for (const run of runs) generation.#runs.push(SealedRun.load(kept, run, withValues))
     generation.count = count
     generation.unsealed = sum(generation.#shards.map((shard) => shard?.count ?? 0))
     return generation

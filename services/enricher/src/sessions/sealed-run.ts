@@ -18,7 +18,6 @@ const valuesBytes = new Uint8Array(values.buffer)
 
 export interface SavedRun {
   readonly file: string
-  readonly withValues: boolean
   readonly filter: Place
   readonly starts: Place
   readonly capacities: Place
@@ -61,7 +60,7 @@ export class SealedRun {
       const shard = shards[index]
       if (shard === undefined) continue
       run.#capacities[index] = shard.capacity
-      run.#starts[index] = shard.write(file)
+      run.#starts[index] = shard.save(file).words[0]
       shard.addKeysTo(run.#filter)
     }
     return run
@@ -71,10 +70,11 @@ export class SealedRun {
   save(into: ColdFile): SavedRun {
     const [starts, capacities] = [into.put(this.#starts), into.put(this.#capacities)]
     const file = nameOf(this.file)
-    return { file, withValues: this.#withValues, filter: this.#filter.save(into), starts, capacities }
+    return { file, filter: this.#filter.save(into), starts, capacities }
   }
 
-  static load({ arrays, open }: Kept, { file, withValues, filter, starts, capacities }: SavedRun): SealedRun {
+  static load({ arrays, open }: Kept, saved: SavedRun, withValues: boolean): SealedRun {
+    const { file, filter, starts, capacities } = saved
     return new SealedRun(
       open(file, 0),
       withValues,

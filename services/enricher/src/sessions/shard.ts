@@ -68,14 +68,6 @@ export class Shard {
     return this.#capacity
   }
 
-  /** Writes all slots: the words of all, 8 bytes each, then the steps, 2, then the values, 4, if any. Returns where they begin. */
-  write(file: ColdFile): number {
-    const [start] = file.put(this.#words)
-    file.put(this.#steps)
-    if (this.#values !== null) file.put(this.#values)
-    return start
-  }
-
   addKeysTo(filter: KeyFilter): void {
     const words = this.#words
     for (let at = 0; at < words.length; at += 2)
@@ -87,6 +79,7 @@ export class Shard {
     return this.#count
   }
 
+  /** Writes all slots: the words of all, 8 bytes each, then the steps, 2, then the values, 4, if any. */
   save(into: ColdFile): SavedShard {
     const [words, steps] = [into.put(this.#words), into.put(this.#steps)]
     return { count: this.#count, words, steps, values: this.#values && into.put(this.#values) }

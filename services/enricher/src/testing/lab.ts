@@ -103,19 +103,17 @@ export class Lab {
 
   /**
    * Drops the state and makes it again, as a restart does: from the checkpoint and the records since then, or from those since
-   * stream time S - X. Returns how many were read.
+   * stream time S - X.
    */
-  restore(): number {
+  restore(): void {
     const before = this.state.streamTime - this.state.memoryMs - 16
     this.state.close()
     this.state = new PartitionState(LONGEST_TIMEOUT_MS, this.#aside)
     if (this.#saved > 0) this.#checkpoints.find(0, TOOLS.kp)!.load(this.state)
     const from = this.#saved > 0 ? this.#saved : this.records.findLastIndex((record) => record.streamTime < before) + 1
     const reader = new StateReader(this.state)
-    const records = this.records.slice(from)
-    for (const record of records) reader.add(record)
+    for (const record of this.records.slice(from)) reader.add(record)
     this.state.settle()
-    return records.length
   }
 
   close(): void {
