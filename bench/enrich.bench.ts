@@ -240,7 +240,7 @@ function measureRestore({ written }: Bench): void {
   console.log(
     `restore  ${(microseconds(before) / HITS).toFixed(2).padStart(6)} µs/hit: ${whole(restored.sessionCount)} sessions, ${whole(restored.dedupEntries)} hit_ids`,
   )
-  measureCheckpoint(new Checkpoints(folder, 'bench'), restored, path, empty)
+  measureCheckpoint(new Checkpoints(folder, 'bench', fail), restored, path, empty)
   rmSync(path, { recursive: true })
 }
 

@@ -46,6 +46,8 @@ export interface Facts {
   notPutAside(error: unknown): void
   /** Every start reads an hour of hits.enriched: the folder for checkpoints is not this process's own. */
   noCheckpoints(error: unknown): void
+  /** A partition is restored from the log alone. */
+  checkpointUnreadable(error: unknown): void
   saltDropped(date: string): void
   geoOpened(version: string, attribution: string): void
   /** The file was replaced by one that cannot be read. */
@@ -214,6 +216,8 @@ export function createFacts(logger: Logger, registry: Registry): Facts {
         { err: error },
         'no checkpoints are kept: every start reads what was enriched in the last 75 minutes',
       ),
+    checkpointUnreadable: (error) =>
+      logger.warn({ err: error }, 'a checkpoint cannot be read: the partition is restored from the log alone'),
     saltDropped: (date) => {
       m.salts.inc()
       logger.info({ audit: true, date }, 'salt dropped: visitor ids of this day cannot be recomputed any more')

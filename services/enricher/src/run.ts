@@ -144,7 +144,8 @@ function openDisk(dir: string | undefined, build: string, facts: Facts): Disk | 
   if (dir === undefined) return null
   const lock = claim(dir, facts)
   const folder = new ColdFolder(dir, (error) => facts.notPutAside(error), lock !== null)
-  const checkpoints = lock === null || bootId() === '' ? null : new Checkpoints(folder, build)
+  const isKept = lock !== null && bootId() !== ''
+  const checkpoints = isKept ? new Checkpoints(folder, build, facts.checkpointUnreadable) : null
   const timer = setInterval(() => lock && folder.try(() => removeOld(dir)), LOOK_FOR_OLD_MS)
   const release = (): void => {
     clearInterval(timer)

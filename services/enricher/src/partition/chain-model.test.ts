@@ -45,6 +45,9 @@ class CountedFacts implements Facts {
   lost(): void {}
   notPutAside(): void {}
   noCheckpoints(): void {}
+  checkpointUnreadable(error: unknown): void {
+    throw error
+  }
   saltDropped(): void {}
   fingerprintKeyUsed(): void {}
   geoOpened(): void {}
@@ -99,7 +102,7 @@ class Owner {
       clock: () => NOON,
       batchEveryMs: 0,
       aside: folder && { folder, sessions: 0, entries: 8 },
-      checkpoints: folder && new Checkpoints(folder, build, { rows: 5, ms: 0 }),
+      checkpoints: folder && new Checkpoints(folder, build, this.facts.checkpointUnreadable, { rows: 5, ms: 0 }),
       isCrowded: () => false,
       delivery: {
         seek: (_, offset) => {

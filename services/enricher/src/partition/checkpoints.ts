@@ -5,6 +5,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import {
+  existsSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -68,19 +69,21 @@ export interface Checkpoint {
   readonly nextRaw: number
   /** Whether the record at `head` is the one of then. */
   isAt(record: StoredRecord): boolean
-  /** Fills an empty state. @throws Error when it cannot be read: then the state is of no use */
-  load(into: PartitionState): AcceptedRecords
+  /** Fills an empty state; null = it cannot be read, and the state is of no use. */
+  load(into: PartitionState): AcceptedRecords | null
 }
 
 export class Checkpoints {
   readonly pace: Pace
   readonly #folder: ColdFolder
   readonly #build: string
+  readonly #onUnreadable: (error: unknown) => void
 
-  /** `folder`: the process's own. `build`: what other programs wrote is not read. */
-  constructor(folder: ColdFolder, build: string, pace = PACE) {
+  /** `folder`: the process's own. `build`: what other programs wrote is not read. `onUnreadable` is told why one is not of use. */
+  constructor(folder: ColdFolder, build: string, onUnreadable: (error: unknown) => void, pace = PACE) {
     this.#folder = folder
     this.#build = build
+    this.#onUnreadable = onUnreadable
     this.pace = pace
   }
 
@@ -128,23 +131,33 @@ export class Checkpoints {
   }
 
   #read(path: string): SavedPoint | null {
-    try {
+    if (!existsSync(path)) return null
+    return this.#orNull(() => {
       const saved = JSON.parse(readFileSync(path, 'utf8')) as SavedPoint
       const isOurs = saved.format === FORMAT && saved.boot === bootId() && saved.build === this.#build
       return isOurs ? saved : null
-    } catch {
-      return null
-    }
+    })
   }
 
-  #load(path: string, { state, accepted }: SavedPoint, into: PartitionState): AcceptedRecords {
-    const arrays = new ColdFile(openSync(join(path, ARRAYS), 'r'))
-    const kept: Kept = { arrays, open: (name, size) => this.#folder.adopt(join(path, name), size) }
+  #load(path: string, { state, accepted }: SavedPoint, into: PartitionState): AcceptedRecords | null {
+    return this.#orNull(() => {
+      const arrays = new ColdFile(openSync(join(path, ARRAYS), 'r'))
+      const kept: Kept = { arrays, open: (name, size) => this.#folder.adopt(join(path, name), size) }
+      try {
+        into.load(kept, state)
+        return AcceptedRecords.load(arrays, accepted)
+      } finally {
+        arrays.close()
+      }
+    })
+  }
+
+  #orNull<T>(read: () => T): T | null {
     try {
-      into.load(kept, state)
-      return AcceptedRecords.load(arrays, accepted)
-    } finally {
-      arrays.close()
+      return read()
+    } catch (error) {
+      this.#onUnreadable(error)
+      return null
     }
   }
 

@@ -157,15 +157,7 @@ describe('a restore from a checkpoint', () => {
     ['of a record that has expired', at(3), { low: 5 }],
     ['of a record that is not there yet', at(10), { end: 10 }],
     ['of another record', at(8, { isAt: () => false }), {}],
-    [
-      'that cannot be read',
-      at(8, {
-        load: () => {
-          throw new RangeError('short')
-        },
-      }),
-      {},
-    ],
+    ['that cannot be read', at(8, { load: () => null }), {}],
     ['older than what is read anyway', at(4), {}],
   ])('does without one %s', async (_title, checkpoint, ends) => {
     const { state, ...without } = await restore(straight, { head: 9, from: 5 }, ends)

@@ -105,13 +105,12 @@ async function startAt(
   if (head < log.low || head >= log.end || head < (committed?.from ?? -1)) return null
   if (!(await isIn(log, checkpoint))) return null
   const state = empty()
-  try {
-    const known = { head: Math.max(head, committed?.head ?? -1), from: head }
-    return { state, accepted: checkpoint.load(state), known, nextRaw }
-  } catch {
-    state.close()
-    return null
+  const accepted = checkpoint.load(state)
+  if (accepted !== null) {
+    return { state, accepted, known: { head: Math.max(head, committed?.head ?? -1), from: head }, nextRaw }
   }
+  state.close()
+  return null
 }
 
 async function isIn(log: EnrichedPartition, checkpoint: Checkpoint): Promise<boolean> {

@@ -98,7 +98,9 @@ export class Lab {
   }
 
   get #checkpoints(): Checkpoints {
-    return new Checkpoints(this.#aside!.folder, 'test')
+    return new Checkpoints(this.#aside!.folder, 'test', (error) => {
+      throw error
+    })
   }
 
   /**
