@@ -41,6 +41,16 @@ const KILLS: Readonly<Record<ScenarioName, readonly Kill[]>> = {
     start('rename', 2),
     work('sync', 140, { power: true }),
   ],
+  checkpoint: [
+    work('write', 3, { torn: true }),
+    start('unlink', 1),
+    work('mkdir', 1),
+    work('link', 3),
+    start('unlink', 3),
+    work('unlink', 8),
+    work('rename', 2),
+    work('create', 9, { power: true }),
+  ],
 }
 
 describe.skipIf(why !== '')(`killed before an operation on its files${why}`, { timeout: 600_000 }, () => {

@@ -1,9 +1,10 @@
 /**
  * `npm run e2e -- killpoints`: kills a process before each of its file operations: appends, segments that roll, commits and
- * compaction in the log; the spool and its way into the log; batches of the enricher and an insert with all its views.
+ * compaction in the log; the spool and its way into the log; batches of the enricher and an insert with all its views;
+ * checkpoints of the enricher.
  * Each time it recovers by its normal start, is killed once more in that start, recovers again and goes on. A write is
  * killed before it and in its middle. Then everything that was promised is compared with what is there. Exit 1 when
- * anything differs. Options: --only log|spool|pipeline --every N (each N-th operation) --power (what was not synced is lost
+ * anything differs. Options: --only log|spool|pipeline|checkpoint --every N (each N-th operation) --power (what was not synced is lost
  * too) --jobs --lives (kills of one installation before it is judged) --seed.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'

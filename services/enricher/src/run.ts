@@ -17,7 +17,7 @@ import { ENRICHER_GROUP, HITS_RAW, kpOf } from '@millrace/shared'
 import { ColdFolder } from './cold/cold-folder.ts'
 import { createFacts, type Facts } from './facts.ts'
 import { followGeoFile } from './geo/follow-geo-file.ts'
-import { Checkpoints, removeLeftovers, removeOld } from './partition/checkpoints.ts'
+import { Checkpoints, type Pace, removeLeftovers, removeOld } from './partition/checkpoints.ts'
 import { PartitionWorker, type WorkerTools } from './partition/partition-worker.ts'
 import type { ReadingTools } from './raw-hit.ts'
 import { fixedSalts, openSalts } from './salts.ts'
@@ -47,6 +47,10 @@ export interface EnricherOptions {
   readonly isCrowded?: () => boolean
   /** Folder for what is remembered but seldom asked for; without it all is kept in memory. */
   readonly asideDir?: string
+  /** What of it a partition keeps in memory, where there is such a folder. */
+  readonly inMemory?: typeof IN_MEMORY
+  /** When a partition writes a checkpoint. */
+  readonly checkpointPace?: Pace
 }
 
 export interface Enricher {
@@ -70,7 +74,7 @@ export async function startEnricher(options: EnricherOptions): Promise<Enricher>
   if (key !== '') facts.fingerprintKeyUsed()
   const salts = key === '' ? await openSalts(options.log, options.clock ?? Date.now, facts) : fixedSalts(key)
   const { producer, reader, admin, consumer } = openPorts(options.log)
-  const disk = openDisk(options.asideDir, options.build, facts)
+  const disk = openDisk(options, facts)
   const group = new EnricherGroup(
     consumer,
     facts,
@@ -140,18 +144,18 @@ interface Disk {
   release(): void
 }
 
-function openDisk(dir: string | undefined, build: string, facts: Facts): Disk | null {
+function openDisk({ asideDir: dir, inMemory, checkpointPace, build }: EnricherOptions, facts: Facts): Disk | null {
   if (dir === undefined) return null
   const lock = claim(dir, facts)
   const folder = new ColdFolder(dir, (error) => facts.notPutAside(error), lock !== null)
   const isKept = lock !== null && bootId() !== ''
-  const checkpoints = isKept ? new Checkpoints(folder, build, facts.checkpointUnreadable) : null
+  const checkpoints = isKept ? new Checkpoints(folder, build, facts.checkpointUnreadable, checkpointPace) : null
   const timer = setInterval(() => lock && folder.try(() => removeOld(dir)), LOOK_FOR_OLD_MS)
   const release = (): void => {
     clearInterval(timer)
     lock?.release()
   }
-  return { aside: { folder, ...IN_MEMORY }, checkpoints, release }
+  return { aside: { folder, ...(inMemory ?? IN_MEMORY) }, checkpoints, release }
 }
 
 /** null = another process uses the folder, or it cannot be written. */

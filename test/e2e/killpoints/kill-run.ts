@@ -29,8 +29,11 @@ export async function runKills(
   const lives: Lived[] = []
   const first = template ? 1 : 0
   try {
-    for (const kill of kills) lives.push(await live(scenario, library, place, first + lives.length, kill, env))
-    await live(scenario, library, place, first + lives.length, null, env)
+    for (const kill of [...kills, null]) {
+      const boot = kills.slice(0, lives.length).filter(({ power }) => power).length
+      const lived = await live(scenario, library, place, first + lives.length, kill, { ...env, BOOT: `${boot}` })
+      if (kill) lives.push(lived)
+    }
     const wrong = await scenario.judge(place)
     if (wrong.length === 0) rmSync(folder, { recursive: true, force: true })
     return { lives, wrong, folder }

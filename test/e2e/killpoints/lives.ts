@@ -53,7 +53,7 @@ export interface Lived {
 /** A life that neither ends nor dies is given up after this time. */
 const PATIENCE_MS = 240_000
 
-/** Lets one life happen, killed or to its end. @throws Error when it ends by itself with a failure, or not at all */
+/** Lets one life happen, killed or to its end. `env`: more of its environment. @throws Error when it ends by itself with a failure, or not at all */
 export async function live(
   { child: file, folders }: Scenario,
   library: string,

@@ -12,6 +12,7 @@ import { numbersIn, type Parcel, parcelsOf, recordOf } from './pipeline-load.ts'
 
 const PARTITIONS = 2
 const HITS = 24
+const REPEATED = 6
 const PATIENCE_MS = 200_000
 
 const life = thisLife()
@@ -30,7 +31,11 @@ const logger = createLogger('info', 'life')
 const parts = { log, logger, registry: new Registry() }
 const enricher = await startEnricher({
   ...parts,
-  ...{ config, settings: readSettings(ENRICHER_SETTINGS, {}), build: 'test', clock: () => clock[0]! },
+  ...{ config, settings: readSettings(ENRICHER_SETTINGS, {}), clock: () => clock[0]! },
+  // Behind a loss of power checkpoints are another boot's, and not read; here they are another program's.
+  build: `test ${process.env.BOOT ?? '0'}`,
+  // Next to nothing stays in memory, and every batch is behind a checkpoint.
+  ...{ asideDir: `${life.dir}/aside`, inMemory: { sessions: 1, entries: 4 }, checkpointPace: { rows: 1, ms: 0 } },
 })
 const aggregator = await startAggregator({
   ...parts,
@@ -61,7 +66,9 @@ const answered = new Set(numbersIn(notes, 'answered'))
 const unanswered = [...new Set(numbersIn(notes, 'sent'))].filter((number) => !answered.has(number))
 if (unanswered.length > 0) await sendAndInsert(unanswered)
 life.begin()
-await sendAndInsert(Array.from({ length: HITS }, (_, i) => life.number * HITS + i))
+const fresh = Array.from({ length: HITS }, (_, i) => life.number * HITS + i)
+// Some hits of lives before come once more, and are known.
+await sendAndInsert([...fresh, ...[...answered].slice(-REPEATED)])
 await producer.close()
 await enricher.close()
 await aggregator.close()

@@ -7,7 +7,7 @@ import { notesOf } from './life.ts'
 import type { Place, Scenario } from './lives.ts'
 import { numbersIn } from './pipeline-load.ts'
 
-export type ScenarioName = 'log' | 'spool' | 'pipeline'
+export type ScenarioName = 'log' | 'spool' | 'pipeline' | 'checkpoint'
 type NamedScenario = Scenario & { readonly name: ScenarioName }
 
 /** Appends, segments that roll, commits, expiry and compaction in the embedded log. */
@@ -23,6 +23,14 @@ const PIPELINE: NamedScenario = {
   name: 'pipeline',
   child: './pipeline.child.ts',
   folders: ['log', 'clickhouse', 'inserts'],
+  judge: judgeStore,
+}
+
+/** What the enricher remembers: put aside, and in a checkpoint behind every batch. */
+const CHECKPOINT: NamedScenario = {
+  name: 'checkpoint',
+  child: './pipeline.child.ts',
+  folders: ['aside'],
   judge: judgeStore,
 }
 
@@ -57,4 +65,4 @@ async function judgeSpool({ dir, journal }: Place): Promise<string[]> {
   ]
 }
 
-export const SCENARIOS: readonly NamedScenario[] = [LOG, SPOOL, PIPELINE]
+export const SCENARIOS: readonly NamedScenario[] = [LOG, SPOOL, PIPELINE, CHECKPOINT]
